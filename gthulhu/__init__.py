@@ -1,0 +1,1 @@
+"""Gthulhu: the control plane that connects Kubernetes with the Linux CPU scheduler."""

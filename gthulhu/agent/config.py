@@ -1,0 +1,113 @@
+"""The agent's settings; `config/dm_config.toml` shows them with their defaults.
+
+The documented sections and keys of the older project (`[server] host`, `[logging] level`, `[token] …`) keep their
+names and meanings.
+"""
+
+import pathlib
+import socket
+from typing import Annotated, Literal
+
+import annotated_types
+import pydantic
+
+from gthulhu.common import config
+
+
+class Server(config.Section):
+    """`[server]`: where the agent and its own gateway listen."""
+
+    host: str = "127.0.0.1:8080"
+    """The listener of the agent's own, optional gateway; `gthulhu gateway` reads it."""
+    grpc_address: str = "0.0.0.0:9444"
+    """gRPC for managers, mTLS; empty: none."""
+    advertise_address: str = ""
+    """How managers reach `grpc_address`, host:port; empty: the host's name with its port."""
+    socket: pathlib.Path = pathlib.Path("agent.sock")
+    """Unix socket for the agent's own gateway, below the state folder unless absolute."""
+    metrics_address: str = "127.0.0.1:9090"
+    """Prometheus metrics, plain HTTP; empty: none."""
+
+
+class Logging(config.Section):
+    """`[logging]`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"
+    """`text` is for people at a terminal."""
+
+
+class Token(config.Section):
+    """`[token]`: tokens for an external scheduler that polls the agent's routes."""
+
+    rsa_private_key_pem: pydantic.SecretStr = pydantic.SecretStr("")
+    """Signs the tokens; empty: the agent makes a key once and keeps it in its state folder."""
+    rsa_private_key_pem_file: pathlib.Path | None = None
+    token_duration_hr: Annotated[int, annotated_types.Interval(ge=1, le=24 * 365)] = 24
+    scheduler_public_key_file: pathlib.Path | None = None
+    """PEM: whoever presents it gets a token for strategies, metrics and pids."""
+    manager_public_key_file: pathlib.Path | None = None
+    """PEM: whoever presents it gets a token that opens intents too."""
+
+
+class Manager(config.Section):
+    """`[manager]`: where the managers are."""
+
+    address: str = "localhost:9443"
+    """host:port, or any gRPC target; several addresses behind one name are tried in turn."""
+    server_name: str = "gthulhu-manager"
+    """The DNS name in the managers' certificates."""
+
+
+class Identity(config.Section):
+    """`[identity]`: the agent's keys and certificates."""
+
+    trust_domain: str = "gthulhu.local"
+    folder: pathlib.Path = pathlib.Path("pki")
+    """Holds ca.crt, agent.crt, agent.key and node.token; below the state folder unless absolute."""
+    join_token_file: pathlib.Path | None = None
+    """A one-time token of `gthulhu pki join-token`, to enrol with."""
+    service_account_token_file: pathlib.Path | None = None
+    """A projected Kubernetes service-account token (audience `gthulhu-manager`), to enrol with."""
+
+
+class Node(config.Section):
+    """`[node]`: the node that the agent is on, as the host's kernel shows it."""
+
+    name: str = socket.gethostname()
+    """As in Kubernetes."""
+    proc_root: pathlib.Path = pathlib.Path("/proc")
+    cgroup_root: pathlib.Path = pathlib.Path("/sys/fs/cgroup")
+    kubepods: tuple[str, ...] = ("kubepods.slice", "kubepods")
+    """The kubelet's cgroups, below the root of the cpu controller's hierarchy; the demo has one of its own."""
+
+
+class Enforcement(config.Section):
+    """`[enforcement]`: how decisions reach the kernel."""
+
+    enforcer: Literal["auto", "stock", "sched_ext", "external", "observe"] = "auto"
+    """`auto` takes the strongest that the node allows."""
+    restore_on_exit: bool = False
+    """Whether an orderly exit puts everything back; off, because an upgrade should not disturb workloads."""
+    max_stale_seconds: Annotated[int, annotated_types.Interval(ge=0)] = 0
+    """Withdraw everything after so long without a manager; 0: never."""
+    verify_seconds: Annotated[int, annotated_types.Interval(ge=1, le=3600)] = 30
+    """How often drift is looked for."""
+    walk_seconds: Annotated[int, annotated_types.Interval(ge=1, le=3600)] = 30
+    """How often discovery walks everything, in case an event was missed."""
+
+
+class AgentConfig(config.Settings):
+    """Everything that an agent can be told."""
+
+    kind = "agent"
+
+    state_dir: pathlib.Path = pathlib.Path("/var/lib/gthulhu/agent")
+    """Where it keeps what must survive a restart."""
+    server: Server = Server()
+    logging: Logging = Logging()
+    token: Token = Token()
+    manager: Manager = Manager()
+    identity: Identity = Identity()
+    node: Node = Node()
+    enforcement: Enforcement = Enforcement()

@@ -1,0 +1,1 @@
+"""Which pods and processes are on the node, from cgroups and /proc."""

@@ -1,0 +1,1 @@
+"""What carries decisions into the kernel: one small interface, and the enforcers behind it."""

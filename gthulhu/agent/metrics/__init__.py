@@ -1,0 +1,1 @@
+"""What the agent measures, and how it exposes it."""

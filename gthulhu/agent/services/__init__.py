@@ -1,0 +1,1 @@
+"""What the agent answers: managers over gRPC, and an external scheduler through its own gateway."""

@@ -1,0 +1,1 @@
+"""What manager, agent and command line share."""

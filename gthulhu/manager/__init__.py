@@ -1,0 +1,1 @@
+"""The manager: turns strategies into intents and streams them to agents."""

@@ -1,0 +1,151 @@
+"""The manager's settings; `config/manager_config.toml` shows them with their defaults.
+
+The documented sections and keys of the older project (`[server] host`, `[logging] level`, `[mongodb] …`, `[k8s] …`,
+`[key] …`, `[account] …`) keep their names and meanings.
+"""
+
+import pathlib
+from typing import Annotated, Literal
+
+import annotated_types
+import pydantic
+
+from gthulhu.common import config
+
+Port = Annotated[int, annotated_types.Interval(ge=0, le=65535)]
+
+
+class Server(config.Section):
+    """`[server]`: where the manager and its gateway listen."""
+
+    host: str = ":8081"
+    """The gateway's listener, host:port; an empty host means every address. `gthulhu gateway` reads it."""
+    grpc_address: str = "0.0.0.0:9443"
+    """gRPC for agents and gateways, mTLS."""
+    metrics_address: str = "127.0.0.1:9091"
+    """Prometheus metrics, plain HTTP; empty: none."""
+    reflection: bool = False
+    """Whether grpcurl and the like may list the services; for development."""
+
+
+class Logging(config.Section):
+    """`[logging]`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"
+    """`text` is for people at a terminal."""
+
+
+class MongoDB(config.Section):
+    """`[mongodb]`: used where `host` is set; else the embedded store."""
+
+    host: str = ""
+    port: Port = 27017
+    user: str = ""
+    password: pydantic.SecretStr = pydantic.SecretStr("")
+    password_file: pathlib.Path | None = None
+    database: str = "gthulhu"
+
+
+class Store(config.Section):
+    """`[store]`."""
+
+    uri: pydantic.SecretStr = pydantic.SecretStr("")
+    """A MongoDB connection string, in place of `[mongodb]`."""
+    path: pathlib.Path = pathlib.Path("store.sqlite3")
+    """The embedded store's file, below the state folder unless absolute."""
+
+
+class Kubernetes(config.Section):
+    """`[k8s]`: used where one of both is set; else `[inventory] file`."""
+
+    kube_config_path: pathlib.Path | None = None
+    in_cluster: bool = False
+
+
+class Inventory(config.Section):
+    """`[inventory]`: what stands in for a cluster."""
+
+    file: pathlib.Path | None = None
+    """YAML of nodes and pods, reread when it changes."""
+    denied_namespaces: tuple[str, ...] = ("kube-system", "gthulhu-system")
+    """Kubernetes namespaces whose pods are never selected."""
+
+
+class Identity(config.Section):
+    """`[identity]`: keys and certificates, all made by `gthulhu pki`."""
+
+    trust_domain: str = "gthulhu.local"
+    """Of the SPIFFE ids in certificates."""
+    folder: pathlib.Path = pathlib.Path("pki")
+    """Holds ca.crt, manager.crt, manager.key and jwt/; below the state folder unless absolute."""
+    access_token_minutes: Annotated[int, annotated_types.Interval(ge=1, le=1440)] = 15
+    """Short, because an access token is checked against the user's generation only."""
+    refresh_token_hours: Annotated[int, annotated_types.Interval(ge=1, le=24 * 90)] = 24 * 7
+    certificate_hours: Annotated[int, annotated_types.Interval(ge=1, le=24 * 90)] = 24
+    """Of agents' certificates; renewed at half life."""
+
+
+class Key(config.Section):
+    """`[key]`: the older project's keys."""
+
+    rsa_private_key_pem: pydantic.SecretStr = pydantic.SecretStr("")
+    """Signs users' tokens in place of the key in the identity folder."""
+    rsa_private_key_pem_file: pathlib.Path | None = None
+    dm_public_key_pem: str = ""
+    """Accepted for compatibility: agents authenticate by mTLS."""
+    client_id: str = ""
+    """Accepted for compatibility, as above."""
+
+
+class Account(config.Section):
+    """`[account]`: the first administrator, made when there is no user yet."""
+
+    admin_email: str = "admin@example.com"
+    """The part before the @ is the user name too."""
+    admin_password: pydantic.SecretStr = pydantic.SecretStr("")
+    """Empty: one is made up, and printed once."""
+    admin_password_file: pathlib.Path | None = None
+
+
+class Passwords(config.Section):
+    """`[passwords]`: argon2id's cost (RFC 9106), and the limits of guessing."""
+
+    time_cost: Annotated[int, annotated_types.Interval(ge=1, le=16)] = 2
+    memory_kib: Annotated[int, annotated_types.Interval(ge=8, le=1 << 20)] = 19 * 1024
+    """19 MiB with two passes is OWASP's first recommendation; about 35 ms."""
+    workers: Annotated[int, annotated_types.Interval(ge=1, le=64)] = 2
+    """How many are hashed at once; bounds memory and CPU under a flood of log-ins."""
+    failures: Annotated[int, annotated_types.Interval(ge=1, le=1000)] = 5
+    """So many failures in a row lock the account for the address, longer each time, 15 minutes at most."""
+
+
+class Distribution(config.Section):
+    """`[distribution]`: how changes reach agents."""
+
+    debounce_quiet_ms: Annotated[int, annotated_types.Interval(ge=0, le=10_000)] = 50
+    """A change is sent after so long without another."""
+    debounce_max_ms: Annotated[int, annotated_types.Interval(ge=0, le=60_000)] = 500
+    """But after so long at the latest."""
+    lease_seconds: Annotated[int, annotated_types.Interval(ge=3, le=600)] = 10
+    """A session whose replica has not renewed it for so long counts as gone."""
+
+
+class ManagerConfig(config.Settings):
+    """Everything that a manager can be told."""
+
+    kind = "manager"
+
+    state_dir: pathlib.Path = pathlib.Path("/var/lib/gthulhu/manager")
+    """Where it keeps what must survive a restart."""
+    server: Server = Server()
+    logging: Logging = Logging()
+    mongodb: MongoDB = MongoDB()
+    store: Store = Store()
+    k8s: Kubernetes = Kubernetes()
+    inventory: Inventory = Inventory()
+    identity: Identity = Identity()
+    key: Key = Key()
+    account: Account = Account()
+    passwords: Passwords = Passwords()
+    distribution: Distribution = Distribution()

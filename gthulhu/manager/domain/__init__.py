@@ -1,0 +1,1 @@
+"""What the manager is about, free of any I/O: strategies, pods, intents, matching, and who may do what."""

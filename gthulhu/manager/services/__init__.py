@@ -1,0 +1,1 @@
+"""The gRPC services: where protobuf messages become the domain's, and back."""
