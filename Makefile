@@ -1,0 +1,57 @@
+# `make help` lists the targets; every one sets up what it needs.
+SHELL := /bin/bash
+BIN := .venv/bin
+STATE ?= $(HOME)/.local/state/gthulhu
+
+.PHONY: help setup demo up test lint format proto docs build image bench fuzz chaos test-kernel clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv, unless it is up to date
+	@scripts/setup.sh
+
+demo: setup ## Show the whole path at work on two real processes, then clean up
+	@$(BIN)/gthulhu demo
+
+up: setup ## Run manager, agent and gateway in the foreground (ARGS="--nodes 3" simulates more agents)
+	@$(BIN)/gthulhu up --state-dir "$(STATE)" $(ARGS)
+
+test: setup ## Run all tests; what was skipped, and why, is listed at the end
+	@$(BIN)/pytest -m "not long"
+
+lint: setup ## Run every check of code, schema, configuration and documentation
+	@scripts/lint.sh
+
+format: setup ## Bring code and schema into shape
+	@$(BIN)/ruff check --fix --quiet; $(BIN)/ruff format --quiet; $(BIN)/buf format -w proto
+
+proto: setup ## Generate gthulhu/v1 from proto/
+	@$(BIN)/python scripts/proto/generate.py
+
+docs: setup ## Generate the reference pages that come from code
+	@$(BIN)/python scripts/docs.py
+
+build: setup ## Make the wheel and the source distribution in dist/
+	@$(BIN)/pip install --quiet --disable-pip-version-check 'build >= 1.3, < 2'
+	@$(BIN)/python -m build --outdir dist .
+
+image: ## Build the container image (needs docker or podman, and network)
+	@tool=$$(command -v docker || command -v podman) || { echo "image: needs docker or podman" >&2; exit 1; }; \
+	test -f deploy/Dockerfile || { echo "image: needs deploy/Dockerfile, which this checkout does not have" >&2; exit 1; }; \
+	"$$tool" build --file deploy/Dockerfile --tag gthulhu:dev .
+
+bench: setup ## Run the benchmarks (ONLY=name runs some of them); writes build/bench.json
+	@$(BIN)/python scripts/bench.py
+
+fuzz: setup ## Run the property tests with thousands of examples each
+	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -m "hypothesis" --timeout 1800
+
+chaos: setup ## Run the tests that kill parts of the running system over and over
+	@$(BIN)/pytest -m long -k chaos --timeout 1800
+
+test-kernel: setup ## Run the tests that need root and this machine's kernel
+	@$(BIN)/pytest -m kernel
+
+clean: ## Remove what was built, but not .venv
+	@rm -rf build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Make .venv with the package, its dependencies and the development tools; when nothing has changed, do nothing.
+#
+# Everything comes from pip but the interpreter itself. Where Debian or Ubuntu have split `ensurepip` off the
+# interpreter, pip cannot help: then python3-venv is installed by apt, by root, and only then.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+python=${PYTHON:-}
+for candidate in python3.11 python3.12 python3.13 python3; do
+    [[ -n $python ]] || python=$(command -v "$candidate" || true)
+done
+if [[ -z $python ]] || ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    echo "setup: needs Python 3.11 or later (PYTHON=/path/to/python3 names one)" >&2
+    exit 1
+fi
+
+wanted=$({ "$python" --version; cat setup.cfg; echo "$PWD"; } | sha256sum)
+stamp=.venv/setup.stamp
+if [[ -x .venv/bin/gthulhu && $(cat "$stamp" 2>/dev/null) == "$wanted" ]]; then
+    exit 0
+fi
+
+if [[ ! -x .venv/bin/pip ]]; then
+    if ! "$python" -c 'import ensurepip' 2>/dev/null; then
+        if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+            echo "setup: this Python has no ensurepip; install python3-venv" >&2
+            exit 1
+        fi
+        echo "setup: installing python3-venv by apt, because this Python has no ensurepip"
+        apt-get update -qq
+        apt-get install -y -qq --no-install-recommends python3-venv
+    fi
+    "$python" -m venv .venv
+fi
+echo "setup: installing into .venv (a few minutes the first time)"
+.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+echo "$wanted" >"$stamp"
