@@ -151,8 +151,12 @@ class Store(Protocol):
     def watch(self, *, since: int) -> AsyncIterator[Change | Snapshot]:
         """Yield every change after revision `since`, in order, without end.
 
-        Where changes since then are no longer known, yields a Snapshot first. Reconnects by itself.
+        Where changes since then are no longer known, and with `since` -1, yields a Snapshot first. Reconnects by
+        itself.
         """
+
+    def feed_age(self) -> float:
+        """Return for how many seconds what `watch` yields may have lacked changes of others; 0 where it is live."""
 
     async def get_strategy(self, strategy_id: str) -> strategy.Strategy | None:
         """Return the strategy."""
@@ -178,7 +182,7 @@ class Store(Protocol):
         """Return the user."""
 
     async def find_user(self, *, username: str = "", email: str = "") -> access.User | None:
-        """Return the user of that name or e-mail address."""
+        """Return the user of that name or e-mail address; upper and lower case are one."""
 
     async def list_users(self) -> tuple[access.User, ...]:
         """Return all, by name."""
