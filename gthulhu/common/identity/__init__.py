@@ -1,0 +1,1 @@
+"""Who is who: certificates between the parts, tokens for users, nodes and schedulers."""
