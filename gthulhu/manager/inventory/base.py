@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from gthulhu.manager.domain import pod as pods
+from gthulhu.manager.domain.pod import Node, Pod
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,11 +13,11 @@ class InventoryChange:
 
     version: int
     """Rises with each change; comparable between replicas only for one `source`."""
-    pods: tuple[pods.Pod, ...] = ()
+    pods: tuple[Pod, ...] = ()
     """New or changed."""
     removed_pods: tuple[str, ...] = ()
     """UIDs."""
-    nodes: tuple[pods.Node, ...] = ()
+    nodes: tuple[Node, ...] = ()
     """New or changed."""
     removed_nodes: tuple[str, ...] = ()
     """Names."""
