@@ -42,7 +42,9 @@ def generate() -> dict[str, bytes]:
     for path in GENERATED.glob("*_pb2.py"):
         path.write_text(path.read_text().replace(STOCK_IMPORT, OUR_IMPORT))
     for path in GENERATED.glob("*_pb2.pyi"):
-        path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if STOCK_IMPORT not in line))
+        path.write_text(
+            "".join(line for line in path.read_text().splitlines(keepends=True) if STOCK_IMPORT not in line)
+        )
     return {path.name: path.read_bytes() for path in sorted(GENERATED.iterdir())}
 
 
