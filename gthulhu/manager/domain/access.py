@@ -7,7 +7,7 @@ one Kubernetes namespace, only strategies of one strategy namespace. The policie
 import dataclasses
 import datetime
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class UserStatus(enum.StrEnum):
@@ -70,6 +70,18 @@ class Principal:
     username: str
     policies: tuple[Policy, ...]
     must_change_password: bool = False
+
+
+def principal_of(user: User, *, roles: Mapping[str, Role]) -> Principal | None:
+    """Return what a user may do with its roles (by id) as they are; None: nothing at all, it is disabled."""
+    if user.status is not UserStatus.ACTIVE:
+        return None
+    return Principal(
+        user_id=user.id,
+        username=user.username,
+        policies=tuple(policy for role_id in user.roles if role_id in roles for policy in roles[role_id].policies),
+        must_change_password=user.must_change_password,
+    )
 
 
 def grants(principal: Principal, permission: str) -> tuple[Policy, ...]:

@@ -145,6 +145,9 @@ class Store(Protocol):
 
     # What the revision counts.
 
+    async def revision(self) -> int:
+        """Return the revision: waiting until a view has reached it makes a write visible there."""
+
     async def snapshot(self) -> Snapshot:
         """Return everything that the revision counts, consistently."""
 

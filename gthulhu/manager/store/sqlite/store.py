@@ -49,6 +49,10 @@ class SqliteStore:
         """See `base.Store.feed_age`: within one process nothing can come between."""
         return 0.0
 
+    async def revision(self) -> int:
+        """See `base.Store.revision`."""
+        return await self._database.read(things.revision)
+
     async def snapshot(self) -> base.Snapshot:
         """See `base.Store.snapshot`."""
         return await self._database.read(things.snapshot)
