@@ -275,7 +275,8 @@ class World:
         for strategy_id in [one for one in self._strategies if one not in kept]:
             touched |= self._set_strategy(strategy_id, None)
         for value in snapshot.strategies:
-            touched |= self._set_strategy(value.id, value)
+            if value != self._strategies.get(value.id) or self.scope_of(value) != self._scopes[value.id]:
+                touched |= self._set_strategy(value.id, value)
         self.paused = snapshot.paused
         return touched | self._reconsider(self._strategies)
 
