@@ -53,9 +53,8 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 _PRINTER = ctypes.CFUNCTYPE(_INT, _INT, _TEXT, _POINTER)
 _ON_RECORD = ctypes.CFUNCTYPE(_INT, _POINTER, _POINTER, _SIZE)
 
-_Simple = ctypes._SimpleCData[Any]  # noqa: SLF001 - the only name of the base of c_int and its kin
-Key = TypeVar("Key", bound=_Simple | ctypes.Structure)
-Value = TypeVar("Value", bound=_Simple | ctypes.Structure | ctypes.Array[Any])
+Key = TypeVar("Key", bound="ctypes._SimpleCData[Any] | ctypes.Structure")
+Value = TypeVar("Value", bound="ctypes._SimpleCData[Any] | ctypes.Structure | ctypes.Array[Any]")
 
 
 class BpfError(errors.DomainError):
