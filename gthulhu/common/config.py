@@ -46,7 +46,8 @@ class Settings(pydantic_settings.BaseSettings):
         cls,
         settings_cls: type[pydantic_settings.BaseSettings],  # noqa: ARG003 - the signature is pydantic's
         init_settings: pydantic_settings.PydanticBaseSettingsSource,
-        **_: pydantic_settings.PydanticBaseSettingsSource,
+        *_: pydantic_settings.PydanticBaseSettingsSource,
+        **__: pydantic_settings.PydanticBaseSettingsSource,
     ) -> tuple[pydantic_settings.PydanticBaseSettingsSource, ...]:
         """Let the constructor take its arguments only: `load` brings the layers together."""
         return (init_settings,)

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import logging
 import pathlib
+from typing import Any
 
 import grpc
 from cryptography import x509
@@ -13,6 +14,8 @@ from gthulhu.common import errors
 from gthulhu.common.identity import spiffe
 
 Peer = spiffe.Peer
+
+Context = grpc.aio.ServicerContext[Any, Any]
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +94,11 @@ def server_credentials(
     def fetch() -> grpc.ServerCertificateConfiguration | None:
         return configuration() if watched.refresh() else None
 
-    return grpc.dynamic_ssl_server_credentials(configuration(), fetch, require_client_authentication=require_client)
+    return grpc.dynamic_ssl_server_credentials(
+        configuration(),
+        fetch,  # type: ignore[arg-type] # None, for no change, is documented but not in the stubs
+        require_client_authentication=require_client,
+    )
 
 
 def channel_credentials(certificate: pathlib.Path, key: pathlib.Path, ca: pathlib.Path) -> grpc.ChannelCredentials:
@@ -111,16 +118,16 @@ def anonymous_channel_credentials(ca: pathlib.Path) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(root_certificates=_bytes(ca))
 
 
-def peer(context: grpc.aio.ServicerContext, *, trust_domain: str) -> Peer | None:
+def peer(context: Context, *, trust_domain: str) -> Peer | None:
     """Return who is calling, by a certificate that TLS has verified; None without one of this trust domain.
 
     A certificate with more than one SPIFFE id says nothing (SPIFFE X.509-SVID, section 2).
     """
-    ids = context.auth_context().get("peer_spiffe_id", ())
-    return spiffe.parse(bytes(ids[0]).decode("ascii", "replace"), trust_domain=trust_domain) if len(ids) == 1 else None
+    ids = [bytes(name) for name in context.auth_context().get("peer_spiffe_id", ())]
+    return spiffe.parse(ids[0].decode("ascii", "replace"), trust_domain=trust_domain) if len(ids) == 1 else None
 
 
-def peer_expires_at(context: grpc.aio.ServicerContext) -> datetime.datetime | None:
+def peer_expires_at(context: Context) -> datetime.datetime | None:
     """Return when the caller's certificate ends: a stream must not outlive it. None without a certificate."""
     for pem in context.auth_context().get("x509_pem_cert", ()):
         return x509.load_pem_x509_certificate(bytes(pem)).not_valid_after_utc
