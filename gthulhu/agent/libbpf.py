@@ -53,8 +53,9 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 _PRINTER = ctypes.CFUNCTYPE(_INT, _INT, _TEXT, _POINTER)
 _ON_RECORD = ctypes.CFUNCTYPE(_INT, _POINTER, _POINTER, _SIZE)
 
-Key = TypeVar("Key", bound="ctypes._SimpleCData[Any] | ctypes.Structure")
-Value = TypeVar("Value", bound="ctypes._SimpleCData[Any] | ctypes.Structure | ctypes.Array[Any]")
+# The base of c_int and its kin has no public name.
+Key = TypeVar("Key", bound="ctypes._SimpleCData[Any] | ctypes.Structure")  # noqa: SLF001
+Value = TypeVar("Value", bound="ctypes._SimpleCData[Any] | ctypes.Structure | ctypes.Array[Any]")  # noqa: SLF001
 
 
 class BpfError(errors.DomainError):
