@@ -1,0 +1,97 @@
+"""What a gateway can be told."""
+
+import dataclasses
+import importlib.resources
+import pathlib
+from collections.abc import Sequence
+
+from gthulhu.common import assets
+from gthulhu.gateway import routes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """A certificate chain and its key, PEM files."""
+
+    chain: pathlib.Path
+    key: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Files:
+    """What the gateway reads at run time; the defaults are this installation's own files."""
+
+    descriptors: pathlib.Path = dataclasses.field(
+        default_factory=lambda: pathlib.Path(str(importlib.resources.files("gthulhu.v1") / "gthulhu.binpb"))
+    )
+    """The compiled schema."""
+    presentation: pathlib.Path = dataclasses.field(default_factory=lambda: assets.path("gateway/presentation.lua"))
+    """The filter that gives answers their REST shape."""
+    swagger: pathlib.Path = dataclasses.field(default_factory=lambda: assets.path("gateway/swagger"))
+    """Swagger UI's page, which shows `openapi`."""
+    swagger_assets: pathlib.Path = dataclasses.field(
+        default_factory=lambda: pathlib.Path(str(importlib.resources.files("flask_swagger_ui") / "dist"))
+    )
+    """Swagger UI itself."""
+    ui: pathlib.Path = dataclasses.field(default_factory=lambda: assets.path("gateway/ui"))
+    """The web UI."""
+    openapi: pathlib.Path = pathlib.Path("openapi.json")
+    """The OpenAPI document; relative to Envoy's working folder, into which `Gateway` writes it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Everything that makes one gateway differ from another."""
+
+    kind: routes.Kind
+    """What it stands in front of."""
+    listen: str
+    """host:port; an empty host means every address, port 0 a free one."""
+    upstreams: Sequence[str]
+    """What it passes requests to: `host:port` each (a name counts with all its addresses), or `unix:path`."""
+    certificates: pathlib.Path | None = None
+    """Folder with ca.crt, gateway.crt and gateway.key for mTLS to the managers; None only for plain HTTP/2."""
+    trust_domain: str = "gthulhu.local"
+    """Managers must show the SPIFFE id `spiffe://<trust domain>/manager`."""
+    server_name: str = "gthulhu-manager"
+    """The name that is asked for in the TLS handshake with a manager."""
+    tls: Certificate | None = None
+    """What clients see; None means plain HTTP, for loopback or behind something that ends TLS."""
+    admin: str = ""
+    """Envoy's own interface: `unix:path` or a loopback host:port; empty: none."""
+    access_log: str = "/dev/stdout"
+    """A file for one line of JSON a request; empty: none."""
+    cors_origins: Sequence[str] = ()
+    """Origins (`https://host`) whose pages may call the API from a browser."""
+    login_attempts: int = 5
+    """How often one client address (one /64 for IPv6) may try to log in within a minute."""
+    trusted_proxies: int = 0
+    """How many proxies stand in front, whose `x-forwarded-for` is believed; 0 takes the connection's address."""
+    request_timeout: float = 15.0
+    """Seconds for one answer; event streams have no limit."""
+    reflection: bool = True
+    """Whether gRPC reflection is passed on (whether it is served is the manager's choice)."""
+    files: Files = dataclasses.field(default_factory=Files)
+
+    def __post_init__(self) -> None:
+        """Refuse what would open more than it should.
+
+        Raises:
+            ValueError: The admin interface would be reachable from elsewhere, or there is nothing to pass requests to.
+        """
+        if not self.upstreams:
+            raise ValueError("upstreams: at least one host:port or unix:path is needed")
+        if self.admin and not self.admin.startswith("unix:") and split(self.admin)[0] not in ("127.0.0.1", "::1"):
+            raise ValueError(f"admin: {self.admin!r} is neither unix:path nor on loopback (127.0.0.1, [::1])")
+
+
+def split(address: str) -> tuple[str, int]:
+    """Return host and port of `host:port`; IPv6 addresses stand in brackets.
+
+    Raises:
+        ValueError: It is no such address.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the highest TCP port
+        raise ValueError(f"{address!r} is not host:port with a port from 0 to 65535")
+    return host.removeprefix("[").removesuffix("]"), int(port)
