@@ -20,6 +20,7 @@ from gthulhu.common import errors
 from gthulhu.common.identity import files, spiffe
 
 CA_YEARS = 10
+HASH = hashes.SHA256()
 ISSUED_HOURS = 365 * 24
 """Of certificates issued by hand; those that agents enrol for live a day."""
 _BACKDATED = datetime.timedelta(minutes=5)
@@ -72,7 +73,7 @@ class Authority:
                 x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"spiffe://{trust_domain}")]),
                 critical=False,
             )
-            .sign(key, hashes.SHA256())
+            .sign(key, HASH)
         )
         files.folder(folder)
         if not files.create(folder / "ca.key", key_pem(key)):
@@ -171,7 +172,7 @@ class Authority:
             )
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
-            .sign(self.key, hashes.SHA256())
+            .sign(self.key, HASH)
         )
 
     def chain(self, certificate: x509.Certificate) -> bytes:
