@@ -33,8 +33,9 @@ class Logging(config.Section):
     """`[logging]`."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least serious records that are written."""
     format: Literal["json", "text"] = "json"
-    """`text` is for people at a terminal."""
+    """`json` is one object a line, for machines; `text` is for people at a terminal."""
 
 
 class Token(config.Section):
@@ -43,7 +44,9 @@ class Token(config.Section):
     rsa_private_key_pem: pydantic.SecretStr = pydantic.SecretStr("")
     """Signs the tokens; empty: the agent makes a key once and keeps it in its state folder."""
     rsa_private_key_pem_file: pathlib.Path | None = None
+    """A file that holds it instead."""
     token_duration_hr: Annotated[int, annotated_types.Interval(ge=1, le=24 * 365)] = 24
+    """Hours that a token lives; schedulers ask for a new one only after that."""
     scheduler_public_key_file: pathlib.Path | None = None
     """PEM: whoever presents it gets a token for strategies, metrics and pids."""
     manager_public_key_file: pathlib.Path | None = None
@@ -63,6 +66,7 @@ class Identity(config.Section):
     """`[identity]`: the agent's keys and certificates."""
 
     trust_domain: str = "gthulhu.local"
+    """Of the SPIFFE ids in certificates; certificates of another one name nobody."""
     folder: pathlib.Path = pathlib.Path("pki")
     """Holds ca.crt, agent.crt, agent.key and node.token; below the state folder unless absolute."""
     join_token_file: pathlib.Path | None = None
@@ -74,10 +78,12 @@ class Identity(config.Section):
 class Node(config.Section):
     """`[node]`: the node that the agent is on, as the host's kernel shows it."""
 
-    name: str = socket.gethostname()
-    """As in Kubernetes."""
+    name: str = pydantic.Field(default_factory=socket.gethostname)
+    """As in Kubernetes; the host's own name where none is given."""
     proc_root: pathlib.Path = pathlib.Path("/proc")
+    """The host's procfs, as mounted into the agent's container."""
     cgroup_root: pathlib.Path = pathlib.Path("/sys/fs/cgroup")
+    """The host's cgroup file systems, likewise; version 1 and 2."""
     kubepods: tuple[str, ...] = ("kubepods.slice", "kubepods")
     """The kubelet's cgroups, below the root of the cpu controller's hierarchy; the demo has one of its own."""
 

@@ -32,19 +32,26 @@ class Logging(config.Section):
     """`[logging]`."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least serious records that are written."""
     format: Literal["json", "text"] = "json"
-    """`text` is for people at a terminal."""
+    """`json` is one object a line, for machines; `text` is for people at a terminal."""
 
 
 class MongoDB(config.Section):
     """`[mongodb]`: used where `host` is set; else the embedded store."""
 
     host: str = ""
+    """Name or address of a member of the replica set; empty: the embedded store, unless `[store] uri` is set."""
     port: Port = 27017
+    """Where that member listens."""
     user: str = ""
+    """Empty: no authentication."""
     password: pydantic.SecretStr = pydantic.SecretStr("")
+    """That user's."""
     password_file: pathlib.Path | None = None
+    """A file that holds it instead."""
     database: str = "gthulhu"
+    """Everything is kept in this one."""
 
 
 class Store(config.Section):
@@ -52,6 +59,8 @@ class Store(config.Section):
 
     uri: pydantic.SecretStr = pydantic.SecretStr("")
     """A MongoDB connection string, in place of `[mongodb]`."""
+    uri_file: pathlib.Path | None = None
+    """A file that holds it instead."""
     path: pathlib.Path = pathlib.Path("store.sqlite3")
     """The embedded store's file, below the state folder unless absolute."""
 
@@ -60,7 +69,9 @@ class Kubernetes(config.Section):
     """`[k8s]`: used where one of both is set; else `[inventory] file`."""
 
     kube_config_path: pathlib.Path | None = None
+    """A kubeconfig file, whose current context is used."""
     in_cluster: bool = False
+    """Whether to use the service account of the pod that the manager runs in."""
 
 
 class Inventory(config.Section):
@@ -76,12 +87,13 @@ class Identity(config.Section):
     """`[identity]`: keys and certificates, all made by `gthulhu pki`."""
 
     trust_domain: str = "gthulhu.local"
-    """Of the SPIFFE ids in certificates."""
+    """Of the SPIFFE ids in certificates; certificates of another one name nobody."""
     folder: pathlib.Path = pathlib.Path("pki")
     """Holds ca.crt, manager.crt, manager.key and jwt/; below the state folder unless absolute."""
     access_token_minutes: Annotated[int, annotated_types.Interval(ge=1, le=1440)] = 15
     """Short, because an access token is checked against the user's generation only."""
     refresh_token_hours: Annotated[int, annotated_types.Interval(ge=1, le=24 * 90)] = 24 * 7
+    """How long somebody who has been away stays logged in."""
     certificate_hours: Annotated[int, annotated_types.Interval(ge=1, le=24 * 90)] = 24
     """Of agents' certificates; renewed at half life."""
 
@@ -92,6 +104,7 @@ class Key(config.Section):
     rsa_private_key_pem: pydantic.SecretStr = pydantic.SecretStr("")
     """Signs users' tokens in place of the key in the identity folder."""
     rsa_private_key_pem_file: pathlib.Path | None = None
+    """A file that holds it instead."""
     dm_public_key_pem: str = ""
     """Accepted for compatibility: agents authenticate by mTLS."""
     client_id: str = ""
@@ -106,12 +119,14 @@ class Account(config.Section):
     admin_password: pydantic.SecretStr = pydantic.SecretStr("")
     """Empty: one is made up, and printed once."""
     admin_password_file: pathlib.Path | None = None
+    """A file that holds it instead."""
 
 
 class Passwords(config.Section):
     """`[passwords]`: argon2id's cost (RFC 9106), and the limits of guessing."""
 
     time_cost: Annotated[int, annotated_types.Interval(ge=1, le=16)] = 2
+    """Passes over the memory."""
     memory_kib: Annotated[int, annotated_types.Interval(ge=8, le=1 << 20)] = 19 * 1024
     """19 MiB with two passes is OWASP's first recommendation; about 35 ms."""
     workers: Annotated[int, annotated_types.Interval(ge=1, le=64)] = 2

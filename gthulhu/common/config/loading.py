@@ -1,8 +1,4 @@
-"""Settings: a TOML file, overridden by the environment, overridden by flags; every value knows where it came from.
-
-Constructing a settings class reads nothing from outside; only `load` does. Keys are dotted paths in lower case, for
-example `server.host`: `[server] host` in the file, `GTHULHU_MANAGER_SERVER__HOST` in the environment.
-"""
+"""Bringing the layers together: file, environment, flags."""
 
 import dataclasses
 import difflib
@@ -11,53 +7,19 @@ import pathlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pydantic
 import pydantic_settings
 
 from gthulhu.common import errors
+from gthulhu.common.config import base
 
 _FILE_SUFFIX = "_file"
 _SERVICE_LINK = re.compile(r"(service_host|service_port(_\w+)?|port(_\d+_(tcp|udp|sctp)(_(proto|port|addr))?)?)\Z")
 """What Kubernetes puts into every container for a Service called gthulhu-manager: not meant for us."""
 
-
-class Section(pydantic.BaseModel):
-    """One table of the file; the docstring below a field is its text in the reference."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Settings(pydantic_settings.BaseSettings):
-    """Base of everything that one program can be told."""
-
-    model_config = pydantic_settings.SettingsConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, nested_model_default_partial_update=True
-    )
-
-    kind: ClassVar[str]
-    """Names the program in environment variables: GTHULHU_<KIND>_…"""
-
-    state_dir: pathlib.Path
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[pydantic_settings.BaseSettings],  # noqa: ARG003 - the signature is pydantic's
-        init_settings: pydantic_settings.PydanticBaseSettingsSource,
-        *_: pydantic_settings.PydanticBaseSettingsSource,
-        **__: pydantic_settings.PydanticBaseSettingsSource,
-    ) -> tuple[pydantic_settings.PydanticBaseSettingsSource, ...]:
-        """Let the constructor take its arguments only: `load` brings the layers together."""
-        return (init_settings,)
-
-    def path(self, relative: pathlib.Path) -> pathlib.Path:
-        """Return a path below the state folder, or the path itself where it is absolute."""
-        return self.state_dir / relative
-
-
-SettingsT = TypeVar("SettingsT", bound=Settings)
+SettingsT = TypeVar("SettingsT", bound=base.Settings)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +49,7 @@ def load(
     origins: dict[str, str] = {}
     ranks: dict[str, int] = {}
     layers = (_file_layer(file), _environment_layer(cls), _flag_layer(flags or {}))
-    known = dict(fields(cls))
+    known = dict(base.fields(cls))
     for rank, layer in enumerate(layers):
         for key, (value, origin) in layer.items():
             if key not in known:
@@ -100,38 +62,6 @@ def load(
     except pydantic.ValidationError as error:
         raise _explained(error, known=known, origins=origins) from None
     return Loaded(settings=settings, origins={key: origins.get(key, "default") for key in known})
-
-
-def fields(cls: type[pydantic.BaseModel], prefix: str = "") -> Iterator[tuple[str, pydantic.fields.FieldInfo]]:
-    """Yield every setting of a class with its dotted key, sections opened."""
-    for name, field in cls.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            yield from fields(field.annotation, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", field
-
-
-def value_of(settings: pydantic.BaseModel, key: str) -> object:
-    """Return one setting by its dotted key."""
-    value: object = settings
-    for name in key.split("."):
-        value = getattr(value, name)
-    return value
-
-
-def show(loaded: Loaded[Any]) -> list[tuple[str, str, str]]:
-    """Return (key, value, origin) of every setting, secrets masked; for people."""
-    rows = []
-    for key, _ in fields(type(loaded.settings)):
-        value = value_of(loaded.settings, key)
-        if value is None:
-            text = ""
-        elif isinstance(value, tuple):
-            text = ", ".join(map(str, value))
-        else:
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-        rows.append((key, text, loaded.origins[key]))
-    return rows
 
 
 Layer = Mapping[str, tuple[object, str]]
@@ -150,7 +80,7 @@ def _file_layer(file: pathlib.Path | None) -> Layer:
     return {key: (value, f"file {file}") for key, value in _flat(content)}
 
 
-def _environment_layer(cls: type[Settings]) -> Layer:
+def _environment_layer(cls: type[base.Settings]) -> Layer:
     prefix = f"GTHULHU_{cls.kind.upper()}_"
     names = {
         name.removeprefix(prefix).lower().replace("__", "."): name
