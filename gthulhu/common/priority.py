@@ -11,7 +11,7 @@ _STEPS_PER_DOUBLING = 2.5
 
 
 def weight_factor(priority: int) -> float:
-    """Return what a priority multiplies a pod's CPU weight by: 3 → ×7, 0 → ×16, 20 → ÷16."""
+    """Return what a priority multiplies a pod's CPU weight by: 3 → 7, 0 → 16, 20 → 1/16."""
     return float(2.0 ** ((NEUTRAL - priority) / _STEPS_PER_DOUBLING))
 
 
