@@ -39,8 +39,7 @@ class Effect:
     levers: tuple[str, ...] = ()
     """Those that carry it."""
     limits: tuple[str, ...] = ()
-    """What could not be given in full, UPPER_SNAKE: `LIMITED_BY_QOS`, `WEIGHT_CLAMPED`, `SLICE_CLAMPED`,
-    `SLICE_UNSUPPORTED`, `REALTIME_POLICY`."""
+    """What could not be given in full, UPPER_SNAKE: see `gthulhu.agent.enforcement.limits`."""
     failure: str = ""
     """Why it is not in force at all, in the kernel's words; empty where it is."""
 
@@ -63,6 +62,12 @@ class Enforcer(Protocol):
 
     def forget(self, pod_uids: Sequence[str]) -> None:
         """Drop what is remembered of pods that are gone from the node."""
+
+    def holds(self) -> frozenset[str]:
+        """Return the UIDs of pods that carry anything of ours, also from before a restart."""
+
+    def postponed(self) -> frozenset[str]:
+        """Return the UIDs of pods whose last `apply` left something for a second later, and ask no more for them."""
 
     def verify(self) -> Sequence[str]:
         """Repair what has drifted from what was applied; returns the UIDs of the pods that were repaired."""

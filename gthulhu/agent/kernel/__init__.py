@@ -1,0 +1,1 @@
+"""The kernel's interfaces that discovery, enforcement and metrics all need: /proc and the cgroup hierarchy."""
