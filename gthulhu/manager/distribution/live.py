@@ -27,6 +27,21 @@ class Farewell:
     """The agent is to go and reconnect."""
 
 
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Counts:
+    """What has happened on this replica since its start."""
+
+    opened: int = 0
+    """Sessions."""
+    deltas: int = 0
+    intents: int = 0
+    """In those deltas."""
+    acknowledged: int = 0
+    """Deltas."""
+    rejected: int = 0
+    """Intents."""
+
+
 class Live:
     """One open session: the service reads and writes its stream, the registry tells it what happens."""
 
@@ -40,6 +55,7 @@ class Live:
         expires_at: datetime.datetime,
         age: float,
         changed: Callable[["Live"], None],
+        counts: "Counts",
     ) -> None:
         """Begin.
 
@@ -51,6 +67,7 @@ class Live:
             expires_at: When token or certificate end.
             age: Seconds after which the agent is asked to reconnect.
             changed: Is told when there is something to store.
+            counts: Is raised with what happens.
         """
         self.node = row.node
         self.epoch = row.epoch
@@ -64,6 +81,7 @@ class Live:
         self._view = view
         self._clock = clock
         self._changed = changed
+        self._counts = counts
         self._woken = asyncio.Event()
         self._moved = asyncio.Event()
         self._error: errors.DomainError | None = None
@@ -162,6 +180,8 @@ class Live:
     def acknowledge(self, *, nonce: str, rejections: Iterable[sessions.Rejection]) -> None:
         """Take the answer to the delta that is on its way; see `session.Session.acknowledge`."""
         outcome = self._session.acknowledge(nonce=nonce, rejections=rejections, now=self._clock.monotonic())
+        self._counts.acknowledged += 1
+        self._counts.rejected += len(outcome.rejected)
         now = self._clock.now()
         for one in outcome.rejected:
             self._report(
@@ -210,6 +230,9 @@ class Live:
             ),
             now=now,
         )
+        if isinstance(message, sessions.Transfer):
+            self._counts.deltas += 1
+            self._counts.intents += len(message.delta.set)
         if was_behind and not self.behind:
             self._changed(self)
         return message

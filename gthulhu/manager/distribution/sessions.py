@@ -72,6 +72,7 @@ class Sessions:
         self._ledger = ledger.Ledger(store=store, clock=clock, lease=settings.lease)
         self._live: dict[str, lives.Live] = {}
         self._rejected: dict[str, tuple[str, dict[str, str]]] = {}
+        self.counts = lives.Counts()
         self._draining = False
         self._empty = asyncio.Event()
         view.subscribe(self._changed)
@@ -82,7 +83,7 @@ class Sessions:
     @property
     def behind(self) -> int:
         """Sessions that have not acknowledged all that is wanted."""
-        return sum(1 for one in self._live.values() if one.behind)
+        return sum(1 for one in list(self._live.values()) if one.behind)
 
     async def run(self) -> None:
         """Keep leases and store reports, until cancelled."""
@@ -161,6 +162,7 @@ class Sessions:
             expires_at=expires_at,
             age=self._settings.age * (1 - self._settings.age_jitter * random.random()),  # noqa: S311 - spreads load
             changed=self._ledger.changed,
+            counts=self.counts,
         )
         live.removed |= await self._ledger.orphans(node=hello.node, known=self._view.intents_of(hello.node).keys())
         older = self._live.get(hello.node)
@@ -170,6 +172,7 @@ class Sessions:
             older.end(lives.replaced())
         self._live[hello.node] = live
         self._ledger.opened(live)
+        self.counts.opened += 1
         if self._draining:
             live.drain(within=self._settings.leave)
         return live
@@ -201,5 +204,5 @@ class Sessions:
         """Tell whether the store itself, not only this replica's view of it, is older than what an agent has seen."""
         if not self._view.synced or self._view.revision >= seen:
             return False
-        current = (await self._store.snapshot()).revision
+        current = await self._store.revision()
         return current < seen and self._view.revision >= current
