@@ -117,8 +117,11 @@ class _Live(registry.Collector):
     def _scheduler(self) -> Iterator[core.Metric]:
         figures, source = self._readings.scheduler()
         for name, text in _SCHEDULER.items():
-            kind = core.GaugeMetricFamily if name in _SCHEDULER_GAUGES else core.CounterMetricFamily
-            family = kind(f"{PREFIX}scheduler_{name}", text, labels=("source",))
+            family: core.GaugeMetricFamily | core.CounterMetricFamily
+            if name in _SCHEDULER_GAUGES:
+                family = core.GaugeMetricFamily(f"{PREFIX}scheduler_{name}", text, labels=("source",))
+            else:
+                family = core.CounterMetricFamily(f"{PREFIX}scheduler_{name}", text, labels=("source",))
             family.add_metric((source,), getattr(figures, name))
             yield family
 
