@@ -90,6 +90,7 @@ class Reconciler:
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._results: dict[str, batch.Result] = {}
+        self._generation = 0
         self._subscribers: list[Callable[[frozenset[str]], None]] = []
         self._usage: Mapping[str, collecting.PodUsage] = {}
         self._shares: Mapping[processes.ProcessKey, collecting.Share] = {}
@@ -100,6 +101,11 @@ class Reconciler:
     def capabilities(self) -> enforcing.Capabilities:
         """Return what carries decisions into the kernel, and what it can."""
         return self._enforcer.capabilities()
+
+    @property
+    def generation(self) -> int:
+        """Return a number that rises whenever `decisions` may have changed."""
+        return self._generation
 
     def intents(self) -> Mapping[str, intents.Intent]:
         """Return the intents that are wanted now, by id."""
@@ -228,6 +234,8 @@ class Reconciler:
             before = self._results.pop(uid, None)
             if result is not None:
                 self._results[uid] = result
+            if before != result:
+                self._generation += 1
             old, new = (one.outcomes if one else {} for one in (before, result))
             changed |= {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
         if changed:
