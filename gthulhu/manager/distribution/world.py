@@ -37,6 +37,8 @@ class World:
         self._clock = clock
         self.denied_namespaces = frozenset(denied_namespaces)
         self._matcher = matching.Matcher(denied_namespaces=self.denied_namespaces)
+        self._denied = matching.Matcher()
+        """Holds the pods of denied namespaces, and no strategy: only for telling what is left out."""
         self._pods = podindex.PodIndex()
         self._people = people.People()
         self._strategies: dict[str, Strategy] = {}
@@ -110,6 +112,10 @@ class World:
         """Return the UIDs of the pods that a strategy, known or not, selects, whatever its state is."""
         return self._matcher.select(scope.rule(value, self.scope_of(value)))
 
+    def select_denied(self, value: Strategy) -> AbstractSet[str]:
+        """Return the UIDs of the pods that a strategy would select, were their namespaces not denied."""
+        return self._denied.select(scope.rule(value, self.scope_of(value)))
+
     def pods_of(self, strategy_id: str) -> AbstractSet[str]:
         """Return the UIDs of the pods that a known strategy selects, whatever its state is."""
         return self._matcher.pods_of(strategy_id)
@@ -117,6 +123,14 @@ class World:
     def strategies_of(self, uid: str) -> AbstractSet[str]:
         """Return the ids of the strategies that select a pod, whatever their states are."""
         return self._matcher.strategies_of(uid)
+
+    def is_active(self, strategy_id: str) -> bool:
+        """Tell whether a known strategy is in force, and so has intents."""
+        return strategy_id in self._active
+
+    def count_intents(self, node: str) -> int:
+        """Return how many intents a node has."""
+        return sum(len(self._matcher.strategies_of(uid) & self._active) for uid in self._pods.on(node))
 
     def intents_of_pod(self, uid: str) -> Mapping[str, intent.Intent]:
         """Return a pod's intents by id: those of its active strategies."""
@@ -168,9 +182,7 @@ class World:
             group.create_task(self._follow_time(), name="world: expiry")
 
     async def _follow_store(self, store: stores.Store) -> None:
-        snapshot = await store.snapshot()
-        self.apply_store(snapshot)
-        async for change in store.watch(since=snapshot.revision):
+        async for change in store.watch(since=-1):
             self.apply_store(change)
 
     async def _follow_inventory(self, inventory: inventories.Inventory) -> None:
@@ -288,6 +300,8 @@ class World:
         had = bool(self._matcher.strategies_of(value.uid))
         self._pods.set(value)
         self._matcher.set_pod(value)
+        if value.namespace in self.denied_namespaces:
+            self._denied.set_pod(value)
         self._derived.pop(value.uid, None)
         nodes = {value.node} if self._matcher.strategies_of(value.uid) else set()
         return nodes | {before.node} if had and before is not None else nodes
@@ -296,6 +310,7 @@ class World:
         before = self._pods.remove(uid)
         had = bool(self._matcher.strategies_of(uid))
         self._matcher.remove_pod(uid)
+        self._denied.remove_pod(uid)
         self._derived.pop(uid, None)
         return {before.node} if had and before is not None else set()
 

@@ -31,9 +31,8 @@ class Link:
 
     connected: bool = False
     """It has a lease that is not over."""
-    behind: bool = False
-    """Something that is wanted has not been acknowledged."""
     behind_since: datetime.datetime | None = None
+    """Since when something that is wanted has not been acknowledged; None where all has."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +58,7 @@ def of(value: intent.Intent, *, link: Link, report: intent.Report | None) -> Sta
     if not link.connected:
         return Standing(state=intent.IntentState.PENDING, reason=AGENT_DISCONNECTED)
     if report is None or (report.version, report.node) != (value.version, value.node):
-        return Standing(state=intent.IntentState.SENT if link.behind else intent.IntentState.PENDING)
+        return Standing(state=intent.IntentState.SENT if link.behind_since else intent.IntentState.PENDING)
     if report.failure:
         return Standing(state=intent.IntentState.FAILED, reason=report.failure, report=report)
     if report.superseded_by:
@@ -72,7 +71,6 @@ def of_node(link: Link, *, now: datetime.datetime) -> NodeState:
     """Return how far a node's agent is."""
     if not link.connected:
         return NodeState.DISCONNECTED
-    if not link.behind:
+    if link.behind_since is None:
         return NodeState.SYNCED
-    since = link.behind_since or now
-    return NodeState.STALE if now - since > STALE_AFTER else NodeState.SYNCING
+    return NodeState.STALE if now - link.behind_since > STALE_AFTER else NodeState.SYNCING
