@@ -117,7 +117,7 @@ class Live:
         behind = self._session.behind_since
         revision = self._view.revision
         if behind is None:
-            return dataclasses.replace(self._row, acked_revision=revision, wanted_revision=revision)
+            return dataclasses.replace(self._row, acked_revision=revision, wanted_revision=revision, behind_since=None)
         return dataclasses.replace(
             self._row,
             acked_revision=self._session.acknowledged.store,
