@@ -43,6 +43,13 @@ class Links:
             return {one.intent_id: one for one in await self._store.list_reports()}
         return {one.intent_id: one for node in nodes if node for one in await self._store.list_reports(node=node)}
 
+    async def reports_by_node(self) -> Mapping[str, tuple[intent.Report, ...]]:
+        """Return all that agents reported."""
+        by_node: dict[str, list[intent.Report]] = {}
+        for one in await self._store.list_reports():
+            by_node.setdefault(one.node, []).append(one)
+        return {node: tuple(its) for node, its in by_node.items()}
+
     async def standings(self, intents: Collection[intent.Intent]) -> Mapping[str, standing.Standing]:
         """Return how far intents have come, by id."""
         links = await self.links()

@@ -48,7 +48,8 @@ class World:
         self._listeners: list[Listener] = []
         self._waiters: dict[asyncio.Future[None], tuple[int, int]] = {}
         self._store_synced = False
-        self._inventory_synced = False
+        self.inventory_synced = False
+        """Whether the inventory has been read once."""
         self.paused = False
         self.revision = 0
         """Of the store: what the view holds at least."""
@@ -60,7 +61,7 @@ class World:
     @property
     def synced(self) -> bool:
         """Tell whether both feeds have delivered everything once: before that nothing may be concluded."""
-        return self._store_synced and self._inventory_synced
+        return self._store_synced and self.inventory_synced
 
     def strategy(self, strategy_id: str) -> Strategy | None:
         """Return the strategy."""
@@ -228,7 +229,7 @@ class World:
         self._pods.set_nodes(change.nodes, removed=change.removed_nodes, complete=change.complete)
         if change.complete:
             self._matcher.refile()
-            self._inventory_synced = True
+            self.inventory_synced = True
         self.inventory_version = change.version
         self._tell(nodes)
 

@@ -12,15 +12,13 @@ from gthulhu.common import errors
 from gthulhu.manager.distribution import trial
 from gthulhu.manager.distribution import world as worlds
 from gthulhu.manager.domain import access, naming, reach, scope, strategy, validation
-from gthulhu.manager.services import authorization, convert, pages, trail
+from gthulhu.manager.services import authorization, convert, pages, settling, trail
 from gthulhu.manager.store import base
 from gthulhu.v1 import strategy_pb2, strategy_pb2_grpc
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Result = TypeVar("Result")
 
-SETTLE_SECONDS = 2.0
-"""So long a write waits at most until this replica's own view shows it."""
 _LISTED = 5000
 """Pods in an answer to preview, which must stay below gRPC's 4 MiB."""
 _ATTEMPTS = 5
@@ -114,7 +112,7 @@ class StrategyService(strategy_pb2_grpc.StrategyServiceServicer):
             await self._store.delete_strategy(before.id, expected_etag=before.etag, audit=audit)
 
         await self._change(request.strategy_id, etag=request.etag, permission=reach.DELETE, change=delete)
-        await self._settle()
+        await settling.settle(self._world, self._store)
         return empty_pb2.Empty()
 
     async def PreviewStrategy(  # noqa: N802 - the schema's name
@@ -188,13 +186,10 @@ class StrategyService(strategy_pb2_grpc.StrategyServiceServicer):
         return convert.strategy(value, state=self._world.state_of(value), matched_pods=len(self._world.select(value)))
 
     async def _stored(self, value: strategy.Strategy) -> strategy_pb2.ScheduleStrategy:
-        await self._settle()
+        await settling.settle(self._world, self._store)
         shown = self._shown(value)
         shown.warnings.extend(trial.run(self._world, value).warnings)
         return shown
-
-    async def _settle(self) -> None:
-        await self._world.wait_for(await self._store.revision(), timeout=SETTLE_SECONDS)
 
     def _named(self, value: strategy.Strategy, caller: access.Principal) -> strategy.Strategy | None:
         """Return the strategy that has the name of a new one already, as far as the caller may know."""

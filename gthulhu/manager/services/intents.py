@@ -1,0 +1,160 @@
+"""Intents: what strategies have become, and how far."""
+
+import asyncio
+import collections
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any
+
+import grpc
+
+from gthulhu.common import errors
+from gthulhu.manager.distribution import links as link_reader
+from gthulhu.manager.distribution import progress as progresses
+from gthulhu.manager.distribution import world as worlds
+from gthulhu.manager.domain import access, intent, reach
+from gthulhu.manager.services import authorization, convert, pages
+from gthulhu.v1 import intent_pb2, intent_pb2_grpc
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Wanted = Callable[[intent.Intent], bool]
+
+_BREATHE_EVERY = 2000
+"""After so many pods other requests get their turn."""
+
+
+class IntentService(intent_pb2_grpc.IntentServiceServicer):
+    """See the schema."""
+
+    def __init__(self, *, world: worlds.World, links: link_reader.Links, progress: progresses.Progress) -> None:
+        """Read intents from the world, and how far they have come from what replicas share."""
+        self._world = world
+        self._links = links
+        self._progress = progress
+
+    async def ListIntents(  # noqa: N802 - the schema's name
+        self, request: intent_pb2.ListIntentsRequest, _context: Context
+    ) -> intent_pb2.ListIntentsResponse:
+        """See the schema."""
+
+        def wanted(one: intent.Intent) -> bool:
+            return (
+                request.node in {"", one.node}
+                and request.namespace in {"", one.namespace}
+                and request.strategy in {"", one.strategy_id}
+                and request.pod in {"", one.pod_name, one.pod_uid}
+            )
+
+        return await self._page(
+            self._uids(node=request.node, namespace=request.namespace, strategy=request.strategy, pod=request.pod),
+            wanted,
+            state=convert.intent_state(request.state),
+            size=request.page_size,
+            token=request.page_token,
+        )
+
+    async def ListOwnIntents(  # noqa: N802 - the schema's name
+        self, request: intent_pb2.ListOwnIntentsRequest, _context: Context
+    ) -> intent_pb2.ListIntentsResponse:
+        """See the schema."""
+        own_id = authorization.current().user_id
+        own = {one.id for one in self._world.strategies() if one.creator_id == own_id}
+        return await self._page(
+            {uid for strategy_id in own for uid in self._world.pods_of(strategy_id)},
+            lambda one: one.strategy_id in own,
+            state=None,
+            size=request.page_size,
+            token=request.page_token,
+        )
+
+    async def WatchIntents(  # noqa: N802 - the schema's name
+        self, request: intent_pb2.WatchIntentsRequest, _context: Context
+    ) -> AsyncIterator[intent_pb2.WatchIntentsResponse]:
+        """See the schema. Ends when what the caller may see changes; nothing that is hidden now is sent then."""
+        caller = authorization.current()
+
+        def wanted(entry: progresses.Entry) -> bool:
+            one = entry.intent
+            return (
+                request.node in {"", one.node}
+                and request.namespace in {"", one.namespace}
+                and request.strategy in {"", one.strategy_id}
+                and reach.may_see_intent(caller, entry.strategy, namespace=one.namespace)
+            )
+
+        async with contextlib.aclosing(self._progress.watch(wanted, since=request.since)) as events:
+            async for event in events:
+                self._check_unchanged(caller)
+                if event is not None:
+                    yield _event(event)
+
+    def _uids(self, *, node: str, namespace: str, strategy: str, pod: str) -> Collection[str]:
+        """Return the UIDs of pods among which all that the filters select are, by the cheapest of the filters."""
+        if strategy:
+            return self._world.pods_of(strategy)
+        if pod and self._world.pod_by_uid(pod) is not None:
+            return (pod,)
+        if pod and namespace:
+            its = self._world.pod(namespace, pod)
+            return () if its is None else (its.uid,)
+        if node:
+            return self._world.pods_on(node)
+        return [one.uid for one in self._world.pods()]
+
+    def _may_see(self, caller: access.Principal) -> Wanted:
+        """Return what decides for one answer: few strategies and namespaces, many intents."""
+
+        @functools.cache
+        def may_see(strategy_id: str, namespace: str) -> bool:
+            value = self._world.strategy(strategy_id)
+            return value is not None and reach.may_see_intent(caller, value, namespace=namespace)
+
+        return lambda one: may_see(one.strategy_id, one.namespace)
+
+    async def _page(
+        self,
+        uids: Collection[str],
+        wanted: Wanted,
+        *,
+        state: intent.IntentState | None,
+        size: int,
+        token: str,
+    ) -> intent_pb2.ListIntentsResponse:
+        may_see = self._may_see(authorization.current())
+        found: list[intent.Intent] = []
+        for count, uid in enumerate(tuple(uids), start=1):
+            found.extend(one for one in self._world.intents_of_pod(uid).values() if wanted(one) and may_see(one))
+            if count % _BREATHE_EVERY == 0:
+                await asyncio.sleep(0)
+        standings = await self._links.standings(found)
+        chosen, next_token = pages.page(
+            (one for one in found if state is None or standings[one.id].state is state),
+            key=lambda one: (one.namespace, one.pod_name, one.strategy_id, one.id),
+            size=size,
+            token=token,
+        )
+        return intent_pb2.ListIntentsResponse(
+            intents=[convert.intent(one, standings[one.id]) for one in chosen],
+            next_page_token=next_token,
+            state_counts=collections.Counter(its.state.value for its in standings.values()),
+        )
+
+    def _check_unchanged(self, caller: access.Principal) -> None:
+        now = self._world.principal(caller.user_id)
+        if now is None:
+            raise errors.UnauthenticatedError("USER_DISABLED", "the user is disabled, or gone")
+        if now.policies != caller.policies:
+            raise errors.UnavailableError(
+                "PERMISSIONS_CHANGED", "what you may see has changed: watch again from the start", retry_after=1
+            )
+
+
+def _event(event: progresses.Event) -> intent_pb2.WatchIntentsResponse:
+    if event.entry is not None:
+        return intent_pb2.WatchIntentsResponse(
+            cursor=event.cursor, updated=convert.intent(event.entry.intent, event.entry.standing)
+        )
+    if event.removed_id:
+        return intent_pb2.WatchIntentsResponse(cursor=event.cursor, removed_id=event.removed_id)
+    return intent_pb2.WatchIntentsResponse(cursor=event.cursor, synced=True)
