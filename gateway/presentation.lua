@@ -221,9 +221,9 @@ function envoy_on_response(handle)
   if context:get("bare") then
     return
   end
+  local wide = context:get("wide") -- before body(), after which the context is out of scope
   local body = handle:body(true)
   local json = body:getBytes(0, body:length())
-  local wide = context:get("wide")
   if wide then
     json = unquote(json, wide)
   end

@@ -86,7 +86,7 @@ def _mutual_tls(settings: options.Options) -> envoy.Config:
     identity = f"spiffe://{settings.trust_domain}/manager"
     context = {
         "alpn_protocols": ["h2"],
-        "tls_params": {"tls_minimum_protocol_version": "TLSv1_3"},
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
         "tls_certificates": [
             {
                 "certificate_chain": {"filename": str(folder / "gateway.crt")},
