@@ -16,6 +16,7 @@ _PAGE_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
+_PAGES = ("/swagger/", "/ui/")
 _NO_LIMIT = {"timeout": "0s", "idle_timeout": "0s"}
 
 
@@ -33,6 +34,7 @@ def virtual_host(settings: options.Options) -> envoy.Config:
             *(_rest(route, settings) for route in known),
             *(_pages() if settings.kind == "manager" else ()),
             *_wrong_methods(known),
+            *(_wrong_methods_of_pages() if settings.kind == "manager" else ()),
             _refuse({"prefix": "/"}, 404),
         ],
         "request_headers_to_add": [
@@ -123,7 +125,7 @@ def _pages() -> Iterator[envoy.Config]:
             },
         )
     }
-    for prefix in ("/swagger/", "/ui/"):
+    for prefix in _PAGES:
         # The file server answers before the router; what it does not have ends here.
         yield _untranscoded({**_refuse({"prefix": prefix, **_get()}, 404), "typed_per_filter_config": headers})
 
@@ -133,8 +135,12 @@ def _wrong_methods(known: Sequence[routes.Route]) -> Iterator[envoy.Config]:
     for template, route in first.items():
         allow = ", ".join(routes.allowed(template, known))
         yield {**_refuse(_path(route), 405), "response_headers_to_add": [_header("allow", allow)]}
-    for prefix in ("/swagger/", "/ui/"):
-        yield {**_refuse({"prefix": prefix}, 405), "response_headers_to_add": [_header("allow", "GET")]}
+
+
+def _wrong_methods_of_pages() -> Iterator[envoy.Config]:
+    for prefix in _PAGES:
+        refusal = {**_refuse({"prefix": prefix}, 405), "response_headers_to_add": [_header("allow", "GET")]}
+        yield _without(refusal, "file_server")
 
 
 def _path(route: routes.Route) -> envoy.Config:
@@ -151,8 +157,12 @@ def _refuse(match: envoy.Config, status: int) -> envoy.Config:
 
 def _untranscoded(route: envoy.Config) -> envoy.Config:
     """Keep the transcoder off a route, else it answers first: 404 to all that it does not know."""
-    off = {"envoy.filters.http.grpc_json_transcoder": envoy.typed("config.route.v3.FilterConfig", disabled=True)}
-    return {**route, "typed_per_filter_config": {**off, **route.get("typed_per_filter_config", {})}}
+    return _without(route, "grpc_json_transcoder")
+
+
+def _without(route: envoy.Config, name: str) -> envoy.Config:
+    off = {f"envoy.filters.http.{name}": envoy.typed("config.route.v3.FilterConfig", disabled=True)}
+    return {**route, "typed_per_filter_config": {**route.get("typed_per_filter_config", {}), **off}}
 
 
 def _to_upstream(**fields: object) -> envoy.Config:

@@ -8,7 +8,7 @@ import json
 import pathlib
 import ssl
 import urllib.parse
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import grpc
@@ -51,7 +51,8 @@ FILES = (
 )
 TRUST_DOMAIN = "gthulhu.test"
 
-Handler = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Any]
+Context = grpc.aio.ServicerContext
+Handler = Callable[[message.Message, Context], Any]
 """A coroutine function, or an async generator function for streams."""
 
 
@@ -61,7 +62,7 @@ class Upstream(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         """Know all RPCs."""
         self.answers: dict[str, Handler] = {}
-        self.requests: list[Any] = []
+        self.requests: list[message.Message] = []
         self.metadata: dict[str, str] = {}
         self._rpcs = {
             f"/{rpc.containing_service.full_name}/{rpc.name}": rpc
@@ -101,7 +102,7 @@ class Upstream(grpc.GenericRpcHandler):
     def _unary(self, rpc: descriptor.MethodDescriptor) -> Handler:
         empty = message_factory.GetMessageClass(rpc.output_type)
 
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def call(request: message.Message, context: Context) -> message.Message:
             self._note(request, context)
             answer = self.answers.get(rpc.name)
             return await answer(request, context) if answer else empty()
@@ -109,7 +110,7 @@ class Upstream(grpc.GenericRpcHandler):
         return call
 
     def _stream(self, rpc: descriptor.MethodDescriptor) -> Handler:
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        async def call(request: message.Message, context: Context) -> AsyncIterator[message.Message]:
             self._note(request, context)
             async with contextlib.aclosing(self.answers[rpc.name](request, context)) as items:
                 async for item in items:
@@ -117,7 +118,7 @@ class Upstream(grpc.GenericRpcHandler):
 
         return call
 
-    def _note(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    def _note(self, request: message.Message, context: Context) -> None:
         self.requests.append(request)
         self.metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
 
@@ -159,7 +160,7 @@ class Answer:
     body: bytes
 
     @property
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 - that is what JSON is
         """Return the body, decoded."""
         return json.loads(self.body)
 
@@ -198,21 +199,14 @@ def connect(url: str, *, context: ssl.SSLContext | None = None) -> http.client.H
 
 
 def _returning(reply: message.Message) -> Handler:
-    async def handler(_request: Any, _context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        return await _now(reply)
+    async def handler(_request: message.Message, _context: Context) -> message.Message:
+        return reply
 
     return handler
 
 
 def _raising(error: Exception) -> Handler:
-    async def handler(_request: Any, _context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        await _now(None)
+    async def handler(_request: message.Message, _context: Context) -> message.Message:
         raise error
 
     return handler
-
-
-def _now(value: Any) -> Awaitable[Any]:
-    future = asyncio.get_running_loop().create_future()
-    future.set_result(value)
-    return future
