@@ -84,7 +84,15 @@ class Node(config.Section):
     """The host's procfs, as mounted into the agent's container."""
     cgroup_root: pathlib.Path = pathlib.Path("/sys/fs/cgroup")
     """The host's cgroup file systems, likewise; version 1 and 2."""
-    kubepods: tuple[str, ...] = ("kubepods.slice", "kubepods")
+    process_events: Literal["netlink", "pyroute2", "none"] = "netlink"
+    """How forks and execs are heard of: the kernel's process connector on a plain socket, or decoded by pyroute2 (many
+    times the cost an event), or not at all: new processes then wait for the next walk."""
+    kubepods: tuple[str, ...] = (
+        "kubepods.slice",
+        "kubepods",
+        "kubelet.slice/kubelet-kubepods.slice",
+        "kubelet/kubepods",
+    )
     """The kubelet's cgroups, below the root of the cpu controller's hierarchy; the demo has one of its own."""
 
 
@@ -95,6 +103,8 @@ class Enforcement(config.Section):
     """`auto` takes the strongest that the node allows."""
     restore_on_exit: bool = False
     """Whether an orderly exit puts everything back; off, because an upgrade should not disturb workloads."""
+    external_slice_ms: Annotated[int, annotated_types.Interval(ge=1, le=1000)] = 20
+    """What an external scheduler is told where a strategy names no time slice: it takes 0 as a zero slice."""
     max_stale_seconds: Annotated[int, annotated_types.Interval(ge=0)] = 0
     """Withdraw everything after so long without a manager; 0: never."""
     verify_seconds: Annotated[int, annotated_types.Interval(ge=1, le=3600)] = 30

@@ -55,6 +55,11 @@ class Wanted:
         return self._posted
 
     @property
+    def known(self) -> bool:
+        """Whether it is known what managers want: not, while the file was unusable and none has said it since."""
+        return self._known
+
+    @property
     def in_force(self) -> Mapping[str, intents.Intent]:
         """Both sets merged, by intent id, as the kernel has them or is about to."""
         return self._in_force
@@ -84,19 +89,27 @@ class Wanted:
                 await asyncio.to_thread(self._manager_file.save, held)
             self._manager = held
             self._known = True
+            self._withdrawn = False
             await self._apply()
 
     async def confirm(self) -> None:
         """Note that a manager wants exactly what is held: bring it into force where it was not."""
         if not self._known or self._withdrawn:
-            self._withdrawn = False
             await self.accept(self._manager)
 
     async def withdraw(self) -> None:
-        """Put the manager's set out of force until it is confirmed, or another is accepted; it stays held."""
+        """Put the manager's set out of force; it stays held."""
         async with self._lock:
-            self._withdrawn = True
-            await self._apply()
+            if self._known and not self._withdrawn:
+                self._withdrawn = True
+                await self._apply()
+
+    async def restore(self) -> None:
+        """Bring a set that was withdrawn into force again."""
+        async with self._lock:
+            if self._withdrawn:
+                self._withdrawn = False
+                await self._apply()
 
     async def replace_posted(self, posted: Iterable[intents.Intent]) -> int:
         """Put a posted set in place of the one before; returns how many intents it has.

@@ -1,7 +1,7 @@
 """The agent's Prometheus metrics: every one that there is, in one place; docs/reference/metrics.md is made from it."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import prometheus_client
 from prometheus_client import core, registry
@@ -27,12 +27,17 @@ _SCHEDULER = {
 }
 _SCHEDULER_GAUGES = frozenset({"usersched_last_run_at", "nr_queued", "nr_scheduled", "nr_running", "nr_online_cpus"})
 
-_POD = (
+_POD: Sequence[tuple[str, str, Callable[[collecting.Counters], float]]] = (
     ("run_seconds", "Time that the pod's threads were on a CPU.", lambda one: one.run_ns / 1e9),
     ("wait_seconds", "Time that the pod's threads were runnable and waited for a CPU.", lambda one: one.wait_ns / 1e9),
     ("voluntary_switches", "Voluntary context switches of the pod's threads.", lambda one: one.voluntary_switches),
     ("involuntary_switches", "Involuntary context switches of them.", lambda one: one.involuntary_switches),
     ("migrations", "Moves of the pod's threads from one CPU to another.", lambda one: one.migrations),
+)
+
+_POD_NOW: Sequence[tuple[str, str, Callable[[collecting.PodUsage], float]]] = (
+    ("processes", "Processes of the pod.", lambda one: len(one.processes)),
+    ("threads", "Threads of the pod.", lambda one: one.threads),
 )
 
 
@@ -135,10 +140,7 @@ class _Live(registry.Collector):
             for row, one in rows:
                 family.add_metric(row, value(one.total))
             yield family
-        for name, text, count in (
-            ("processes", "Processes of the pod.", lambda one: len(one.processes)),
-            ("threads", "Threads of the pod.", lambda one: one.threads),
-        ):
+        for name, text, count in _POD_NOW:
             gauge = core.GaugeMetricFamily(f"{PREFIX}pod_{name}", text, labels=labels)
             for row, one in rows:
                 gauge.add_metric(row, count(one))

@@ -27,7 +27,7 @@ IDENTITY_SECONDS = 5.0
 """Between looks at the identity's files: a session moves to a new certificate before the old one ends."""
 
 
-class ManagerRefusedError(Exception):
+class ManagerRefusedError(errors.PermissionDeniedError):
     """Managers take this agent for another node's: somebody has to look at its identity."""
 
 
@@ -100,7 +100,7 @@ class Client:
             ending = await self._once()
             self._observer.ended(ending)
             if ending.meaning is failure.Meaning.STOP:
-                raise ManagerRefusedError(ending.text)
+                raise ManagerRefusedError("MANAGER_REFUSED", ending.text)
             if self._clock.monotonic() - began >= STABLE_SECONDS:
                 self._backoff.reset()
             delay = self._backoff.next()

@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import logging
-import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -24,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 Call = grpc.aio.StreamStreamCall[session_pb2.StreamIntentsRequest, session_pb2.StreamIntentsResponse]
 
+SETTLED_SECONDS = 3.0
+"""A manager that has to catch up first takes 2 s at most."""
 COALESCE_SECONDS = 0.2
 """Outcomes that change within this time are reported together."""
 REPORT_AT_ONCE = 256
@@ -61,14 +62,8 @@ class Node:
     agent_version: str
     agent_address: str
     """Where managers reach its NodeService, host:port; empty where they do not."""
-    boot_id_file: pathlib.Path = pathlib.Path("/proc/sys/kernel/random/boot_id")
-
-    def boot_id(self) -> str:
-        """Return the kernel's boot id; empty where it has none."""
-        try:
-            return self.boot_id_file.read_text().strip()
-        except OSError:
-            return ""
+    boot_id: str
+    """The kernel's; empty where it has none."""
 
 
 class Session:
@@ -109,7 +104,10 @@ class Session:
         try:
             await self._say(call, session_pb2.StreamIntentsRequest(hello=self._hello()))
             async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(self._report(call), name="session: report")]
+                beside = [
+                    group.create_task(self._report(call), name="session: report"),
+                    group.create_task(self._settle(), name="session: settle"),
+                ]
                 if token.expires_at:
                     beside.append(group.create_task(self._reauthenticate(call, token), name="session: reauth"))
                 ending = await self._receive(call)
@@ -124,13 +122,19 @@ class Session:
         held = self._wanted.held
         return session_pb2.StreamIntentsRequest.Hello(
             node=self._node.name,
-            boot_id=self._node.boot_id(),
+            boot_id=self._node.boot_id,
             agent_version=self._node.agent_version,
             agent_address=self._node.agent_address,
             held=held.versions(),
             revisions=session_pb2.Revisions(**dataclasses.asdict(held.revisions)),
             capabilities=convert.capabilities(self._reconciler.capabilities()),
         )
+
+    async def _settle(self) -> None:
+        """Take it that a manager that has said nothing by now wants nothing else: it would have refused at once."""
+        await self._clock.sleep(SETTLED_SECONDS)
+        self._observer.heard()
+        await self._wanted.restore()
 
     async def _receive(self, call: Call) -> failure.Ending:
         try:
