@@ -1,0 +1,1 @@
+"""The whole path, shown on two real processes: `gthulhu demo`."""

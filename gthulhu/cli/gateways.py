@@ -1,0 +1,89 @@
+"""Runs or renders a gateway as the configuration of the part behind it says."""
+
+import asyncio
+import pathlib
+import signal
+
+from gthulhu.cli import settings
+from gthulhu.cli.local import children
+from gthulhu.common import errors
+from gthulhu.gateway import options, process
+from gthulhu.gateway import render as renderer
+from gthulhu.manager import config as manager_config
+
+_ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
+
+
+def run(
+    *,
+    kind: str,
+    config: str | None,
+    state_dir: pathlib.Path | None,
+    upstreams: list[str],
+    certificates: pathlib.Path | None,
+) -> None:
+    """Run Envoy until SIGTERM or SIGINT."""
+    children.follow_parent()
+    wanted, folder = _options(
+        kind=kind, config=config, state_dir=state_dir, upstreams=upstreams, certificates=certificates
+    )
+    try:
+        asyncio.run(_serve(process.Gateway(wanted, folder=folder / "envoy")))
+    except process.GatewayError as error:
+        raise errors.PreconditionError("GATEWAY_FAILED", str(error)) from error
+
+
+def render(
+    *,
+    kind: str,
+    config: str | None,
+    state_dir: pathlib.Path | None,
+    upstreams: list[str],
+    certificates: pathlib.Path | None,
+) -> None:
+    """Print Envoy's configuration."""
+    wanted, _ = _options(kind=kind, config=config, state_dir=state_dir, upstreams=upstreams, certificates=certificates)
+    print(renderer.render(wanted), end="")
+
+
+async def _serve(gateway: process.Gateway) -> None:
+    loop = asyncio.get_running_loop()
+    async with gateway, asyncio.TaskGroup() as group:
+        print(f"gateway listens on {gateway.url}", flush=True)
+        waiting = group.create_task(gateway.wait())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, waiting.cancel)
+
+
+def _options(
+    *,
+    kind: str,
+    config: str | None,
+    state_dir: pathlib.Path | None,
+    upstreams: list[str],
+    certificates: pathlib.Path | None,
+) -> tuple[options.Options, pathlib.Path]:
+    loaded = settings.of_kind(kind, config=config, state_dir=state_dir).settings
+    try:
+        if isinstance(loaded, manager_config.ManagerConfig):
+            wanted = options.Options(
+                kind="manager",
+                listen=loaded.server.host,
+                upstreams=upstreams or [_reachable(loaded.server.grpc_address)],
+                certificates=certificates or loaded.path(loaded.identity.folder),
+                trust_domain=loaded.identity.trust_domain,
+            )
+        else:
+            wanted = options.Options(
+                kind="agent",
+                listen=loaded.server.host,
+                upstreams=upstreams or [f"unix:{loaded.path(loaded.server.socket)}"],
+            )
+    except ValueError as error:
+        raise errors.InvalidInputError("GATEWAY_INVALID", str(error)) from None
+    return wanted, loaded.state_dir
+
+
+def _reachable(address: str) -> str:
+    host, port = options.split(address)
+    return f"127.0.0.1:{port}" if host in _ANYWHERE else address

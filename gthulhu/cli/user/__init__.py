@@ -1,0 +1,1 @@
+"""What users do from a terminal: log in, read, apply, delete; over gRPC through the gateway."""
