@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from gthulhu.agent.discovery import base as discovering
-from gthulhu.agent.domain import decision as decisions
+from gthulhu.agent.domain import decision as deciding
 from gthulhu.agent.domain import intent as intents
 from gthulhu.agent.domain import process as processes
 from gthulhu.agent.enforcement import base as enforcing
@@ -26,7 +26,7 @@ Effects = Mapping[processes.ProcessKey, enforcing.Effect]
 class Outcome:
     """What has become of one intent on this node."""
 
-    outcome: decisions.IntentOutcome
+    outcome: deciding.IntentOutcome
     version: str
     """The intent's version that it is about."""
     limits: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Result:
     pod: processes.Pod
     outcomes: Mapping[str, Outcome]
     """By intent id, of every intent of the pod."""
-    decisions: Mapping[processes.ProcessKey, decisions.Decision] = dataclasses.field(default_factory=dict)
+    decisions: Mapping[processes.ProcessKey, deciding.Decision] = dataclasses.field(default_factory=dict)
     effects: Effects = dataclasses.field(default_factory=dict)
 
 
@@ -51,12 +51,12 @@ class Pass:
 
     discovery: discovering.Discovery
     enforcer: enforcing.Enforcer
-    matches: decisions.Matches
+    matches: deciding.Matches
 
     def run(self, uids: Iterable[str], wanted: Wanted) -> Mapping[str, Result | None]:
         """Reconcile pods; returns each one's result, None for those that nothing is wanted of any more."""
         results: dict[str, Result | None] = {}
-        targets: dict[str, tuple[enforcing.PodTarget, decisions.Decisions]] = {}
+        targets: dict[str, tuple[enforcing.PodTarget, deciding.Decisions]] = {}
         gone: list[str] = []
         for uid in uids:
             its = wanted.get(uid, {})
@@ -67,12 +67,11 @@ class Pass:
                     gone.append(uid)
                     results[uid] = _absent(uid, its)
                     continue
-                decided = decisions.decide(pod=pod, wanted=its.values(), matches=self.matches)
+                decided = deciding.decide(pod=pod, wanted=its.values(), matches=self.matches)
                 targets[uid] = (enforcing.PodTarget(pod=pod, decisions=decided.decisions), decided)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- whatever it is, it is this pod's
                 results[uid] = _failed(uid, its, error)
-        if gone:
-            self.enforcer.forget(gone)
+        self._forget(gone)
         effects, errors = self._apply([target for target, _ in targets.values()])
         for uid, (target, decided) in targets.items():
             its = wanted.get(uid, {})
@@ -82,11 +81,17 @@ class Pass:
                 results[uid] = _result(target.pod, its, decided, effects)
         return results
 
+    def _forget(self, gone: Sequence[str]) -> None:
+        try:
+            self.enforcer.forget(gone)
+        except Exception:
+            _logger.exception("pods that are gone could not be forgotten; it does no harm")
+
     def _apply(self, targets: Sequence[enforcing.PodTarget]) -> tuple[Effects, Mapping[str, Exception]]:
         """Apply all at once; where that fails, one by one, to find whose trouble it is."""
         try:
             return self.enforcer.apply(targets), {}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- as above
             if len(targets) == 1:
                 return {}, {targets[0].pod.uid: error}
         effects: dict[processes.ProcessKey, enforcing.Effect] = {}
@@ -99,7 +104,7 @@ class Pass:
 
 
 def _result(
-    pod: processes.Pod, its: Mapping[str, intents.Intent], decided: decisions.Decisions, effects: Effects
+    pod: processes.Pod, its: Mapping[str, intents.Intent], decided: deciding.Decisions, effects: Effects
 ) -> Result:
     """Sum up one pod: an intent counts the processes that have its decision in force."""
     # A process without an effect has ended between being read and being changed.
@@ -115,12 +120,7 @@ def _result(
             limits=tuple(sorted({limit for _, effect in won for limit in effect.limits})),
             failure="; ".join(failures) if failures and not good else "",
         )
-    return Result(pod=pod, outcomes=outcomes, decisions=live, effects=effects_of(live, effects))
-
-
-def effects_of(live: Iterable[processes.ProcessKey], effects: Effects) -> Effects:
-    """Return the effects of some processes only."""
-    return {key: effects[key] for key in live}
+    return Result(pod=pod, outcomes=outcomes, decisions=live, effects={key: effects[key] for key in live})
 
 
 def _absent(uid: str, its: Mapping[str, intents.Intent]) -> Result | None:
@@ -139,7 +139,7 @@ def _without_processes(uid: str, its: Mapping[str, intents.Intent], *, failure: 
         pod=processes.Pod(uid=uid, cgroup="", qos=""),
         outcomes={
             one.id: Outcome(
-                outcome=decisions.IntentOutcome(intent_id=one.id, processes=0, threads=0),
+                outcome=deciding.IntentOutcome(intent_id=one.id, processes=0, threads=0),
                 version=one.version,
                 failure=failure,
             )

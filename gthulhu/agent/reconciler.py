@@ -18,8 +18,8 @@ from typing import TypeVar
 
 from gthulhu.agent import batch, expressions
 from gthulhu.agent.discovery import base as discovering
-from gthulhu.agent.domain import decision as decisions
-from gthulhu.agent.domain import intent as intents
+from gthulhu.agent.domain import decision as deciding
+from gthulhu.agent.domain import intent as intending
 from gthulhu.agent.domain import process as processes
 from gthulhu.agent.enforcement import base as enforcing
 from gthulhu.agent.metrics import collector as collecting
@@ -46,7 +46,7 @@ POSTPONED_SECONDS = 1.0
 class Enforced:
     """One decision, with what has become of it."""
 
-    decision: decisions.Decision
+    decision: deciding.Decision
     process: processes.Process
     effect: enforcing.Effect
     share: collecting.Share | None
@@ -63,7 +63,7 @@ class Reconciler:
         enforcer: enforcing.Enforcer,
         clock: clocks.Clock,
         collector: collecting.Collector,
-        matches: decisions.Matches = expressions.matches,
+        matches: deciding.Matches = expressions.matches,
         verify_seconds: float = 30.0,
         measure_seconds: float = 5.0,
     ) -> None:
@@ -107,7 +107,7 @@ class Reconciler:
         """Return a number that rises whenever `decisions` may have changed."""
         return self._generation
 
-    def intents(self) -> Mapping[str, intents.Intent]:
+    def intents(self) -> Mapping[str, intending.Intent]:
         """Return the intents that are wanted now, by id."""
         return {one.id: one for its in self._wanted.values() for one in its.values()}
 
@@ -150,9 +150,9 @@ class Reconciler:
         self._subscribers.append(callback)
         return functools.partial(self._subscribers.remove, callback)
 
-    async def set_intents(self, wanted: Mapping[str, intents.Intent]) -> None:
+    async def set_intents(self, wanted: Mapping[str, intending.Intent]) -> None:
         """Replace the whole set of intents, by id; returns when every pod that it changes has been reconciled once."""
-        by_pod: dict[str, dict[str, intents.Intent]] = {}
+        by_pod: dict[str, dict[str, intending.Intent]] = {}
         for one in wanted.values():
             by_pod.setdefault(one.pod_uid, {})[one.id] = one
         before, self._wanted = self._wanted, by_pod

@@ -10,7 +10,8 @@ import logging
 import pathlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
-from gthulhu.agent.discovery import cgroups, connector, inotify, paths, reader
+from gthulhu.agent import config as configs
+from gthulhu.agent.discovery import cgroups, connector, connector_pyroute2, inotify, paths, reader
 from gthulhu.agent.domain import process as processes
 from gthulhu.agent.kernel import hierarchy as hierarchies
 from gthulhu.agent.kernel import procfs
@@ -47,7 +48,7 @@ class NodeDiscovery:
             events: Forks, execs and exits; None: walks alone find new processes. Closed when `changes` ends.
         """
         self._proc = str(proc_root)
-        self._version = hierarchy.version
+        self._hierarchy = hierarchy
         self._root = str(hierarchy.root)
         self._kubepods = tuple(kubepods)
         self._tree = cgroups.Tree(hierarchy=hierarchy, kubepods=self._kubepods)
@@ -78,12 +79,12 @@ class NodeDiscovery:
         """See `base.Discovery.pod`."""
         known = self._known().get(uid)
         where = paths.parse(known.cgroup) if known else None
-        if where is None or not self._tree.exists(where.pod_cgroup):
+        if where is None or not self._hierarchy.exists(where.pod_cgroup):
             return None
         pod = self._tree.pod(where)
         found: list[processes.Process] = []
         for container in pod.containers:
-            pids = self._tree.pids(container.cgroup)
+            pids = self._hierarchy.pids(container.cgroup)
             if uid in self._tracked:
                 self._owners.update(dict.fromkeys(pids, uid))
             found.extend(self._processes(container, pids))
@@ -178,9 +179,8 @@ class NodeDiscovery:
     def _on_cgroups(self, watched: inotify.Inotify) -> None:
         for event in watched.read():
             where = paths.parse(event.folder.removeprefix(self._root))
-            if event.mask & inotify.OVERFLOW or (where is None and event.mask & inotify.IS_DIRECTORY):
-                self._walk_wanted = True
-            elif where is not None and event.mask & inotify.IS_DIRECTORY and not where.container_id:
+            in_container = where is not None and where.container_id
+            if event.mask & inotify.OVERFLOW or (event.mask & inotify.IS_DIRECTORY and not in_container):
                 self._walk_wanted = True
             elif where is not None and where.pod_uid in self._tracked and event.name in _TELLING_FILES:
                 self._changed.add(where.pod_uid)
@@ -216,7 +216,7 @@ class NodeDiscovery:
     def _owner(self, pid: int) -> str | None:
         """Return the pod of a process that came from elsewhere: of a runtime, or of `kubectl exec`."""
         try:
-            where = paths.parse(procfs.cgroup(self._proc, pid, version=self._version))
+            where = paths.parse(procfs.cgroup(self._proc, pid, version=self._hierarchy.version))
         except ProcessLookupError:
             return None
         return where.pod_uid if where else None
@@ -230,3 +230,28 @@ def _above(path: str) -> Iterator[str]:
     """Yield the hierarchy's root and each folder above a path: what the kubelet makes later appears in one of them."""
     parts = path.split("/")
     return ("/".join(parts[:count]) for count in range(len(parts)))
+
+
+def from_config(config: configs.AgentConfig) -> NodeDiscovery:
+    """Return the discovery that the configuration describes.
+
+    Raises:
+        PreconditionError: `NO_CPU_CONTROLLER`: cgroups are not mounted where they should be.
+    """
+    return NodeDiscovery(
+        proc_root=config.node.proc_root,
+        hierarchy=hierarchies.find(config.node.cgroup_root),
+        kubepods=config.node.kubepods,
+        walk_seconds=config.enforcement.walk_seconds,
+        events=_open_events(config.node.process_events),
+    )
+
+
+def _open_events(backend: str) -> connector.ProcessEvents | None:
+    if backend == "none":
+        return None
+    try:
+        return connector_pyroute2.Pyroute2Connector() if backend == "pyroute2" else connector.Connector()
+    except OSError as error:
+        _logger.warning("no process events, only walks find new processes", extra={"error": str(error)})
+        return None

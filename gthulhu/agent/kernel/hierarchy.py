@@ -1,6 +1,7 @@
 """The cgroup hierarchy with the cpu controller: the one that weights are in, and that pods are found by."""
 
 import dataclasses
+import os
 import pathlib
 
 from gthulhu.common import errors
@@ -25,6 +26,35 @@ class Hierarchy:
     def weight_range(self) -> tuple[int, int]:
         """The weights that the kernel takes: kernel/sched/core.c, Documentation/admin-guide/cgroup-v2.rst."""
         return (1, 10_000) if self.version == 2 else (2, 262_144)  # noqa: PLR2004 -- as above
+
+    def pids(self, cgroup: str) -> frozenset[int]:
+        """Return the processes of a cgroup and of all below it; none where it is gone."""
+        folder = f"{self.root}/{cgroup}"
+        try:
+            found = frozenset(map(int, _content(f"{folder}/cgroup.procs").split()))
+        except OSError:
+            # Gone; or a threaded cgroup (v2), whose processes its domain lists.
+            found = frozenset()
+        for child in self.children(cgroup):
+            found |= self.pids(child)
+        return found
+
+    def children(self, cgroup: str) -> list[str]:
+        """Return the cgroups directly below one; none where it is gone."""
+        try:
+            with os.scandir(f"{self.root}/{cgroup}") as entries:
+                return [f"{cgroup}/{entry.name}" for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            return []
+
+    def exists(self, cgroup: str) -> bool:
+        """Tell whether a cgroup is there."""
+        return (self.root / cgroup).is_dir()
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123 -- a string, for speed
+        return file.read()
 
 
 def find(cgroup_root: pathlib.Path) -> Hierarchy:

@@ -169,9 +169,8 @@ class Object:
 
         `layout` names them in the order in which they stand in the section .rodata.
         """
-        handle = next(value for name, value in self._maps.items() if name.endswith(".rodata"))
         size = _SIZE()
-        address = self._library.call("bpf_map__initial_value", handle, ctypes.byref(size))
+        address = self._library.call("bpf_map__initial_value", self._map(".rodata"), ctypes.byref(size))
         return layout.from_address(address)
 
     def load(self) -> None:
@@ -179,13 +178,15 @@ class Object:
         self._library.call("bpf_object__load", self._object)
 
     def map(self, name: str, key: type[Key], value: type[Value]) -> Map[Key, Value]:
-        """Return a map by its name, or by the end of it: libbpf shortens those of variables (`.bss`)."""
-        handle = self._maps.get(name) or next(one for its, one in self._maps.items() if its.endswith(name))
-        return Map(self._library, self._library.call("bpf_map__fd", handle), key, value)
+        """Return a map by its name; see `map_fd`."""
+        return Map(self._library, self.map_fd(name), key, value)
 
     def map_fd(self, name: str) -> int:
-        """Return the descriptor of a map."""
-        return int(self._library.call("bpf_map__fd", self._maps[name]))
+        """Return the descriptor of a map, by its name or the end of it: libbpf shortens those of variables (.bss)."""
+        return int(self._library.call("bpf_map__fd", self._map(name)))
+
+    def _map(self, name: str) -> int:
+        return self._maps.get(name) or next(one for its, one in self._maps.items() if its.endswith(name))
 
     def program_fd(self, name: str) -> int:
         """Return the descriptor of a program."""
@@ -205,7 +206,7 @@ class Object:
 
     def pin_map(self, name: str, path: pathlib.Path) -> None:
         """Give a map a name in bpffs, by which another process finds it."""
-        self._library.call("bpf_map__pin", self._maps[name], str(path).encode())
+        self._library.call("bpf_map__pin", self._map(name), str(path).encode())
 
     def close(self) -> None:
         """Detach what is attached and not pinned, and let go of everything."""

@@ -3,11 +3,11 @@
 All take the folder that procfs is mounted on, and raise `ProcessLookupError` where the process or thread has ended.
 """
 
+import contextlib
 import dataclasses
 import os
 import re
 from collections.abc import Iterator
-import contextlib
 
 COMMAND_LIMIT = 4096
 """Characters of a command line that are kept."""
@@ -77,7 +77,7 @@ def command(proc: str, pid: int) -> str:
 def threads(proc: str, pid: int) -> tuple[int, ...]:
     """Return a process's TIDs, sorted."""
     with _ended():
-        return tuple(sorted(map(int, os.listdir(f"{proc}/{pid}/task"))))
+        return tuple(sorted(map(int, os.listdir(f"{proc}/{pid}/task"))))  # noqa: PTH208 -- only names are wanted, fast
 
 
 def cgroup(proc: str, pid: int, *, version: int) -> str:
