@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from gthulhu.manager.domain import access
 
@@ -54,9 +54,6 @@ KEYS = frozenset(permission.key for permission in PERMISSIONS)
 ADMIN = "admin"
 """Id and name of the role that may do everything."""
 
-ESSENTIAL = frozenset({"user.permission.update", "role.update"})
-"""Without limits and together they can give back everything else: somebody must always hold them."""
-
 _SCHEDULING = frozenset(
     {
         "metrics.read",
@@ -89,14 +86,18 @@ def exceeding(policies: Iterable[access.Policy], *, held: Iterable[access.Policy
     return tuple(policy for policy in policies if not any(_covers(wider, policy) for wider in owned))
 
 
-def is_administrator(principal: access.Principal) -> bool:
-    """Tell whether the user can give anybody, itself included, every permission."""
-    unlimited = {
+def administrators(users: Iterable[access.User], *, roles: Mapping[str, access.Role]) -> frozenset[str]:
+    """Return the ids of the users who may do everything now, without limits; somebody always must."""
+    principals = (access.principal_of(user, roles=roles) for user in users)
+    return frozenset(one.user_id for one in principals if one is not None and _unlimited(one) >= KEYS)
+
+
+def _unlimited(principal: access.Principal) -> frozenset[str]:
+    return frozenset(
         policy.permission
         for policy in principal.policies
         if not (policy.self_only or policy.k8s_namespace or policy.policy_namespace)
-    }
-    return unlimited >= ESSENTIAL
+    )
 
 
 def _covers(wider: access.Policy, policy: access.Policy) -> bool:
