@@ -15,7 +15,8 @@ from gthulhu.common import clock as clocks
 from gthulhu.common import errors
 from gthulhu.manager.distribution import links as link_reader
 from gthulhu.manager.distribution import world as worlds
-from gthulhu.manager.domain import intent, standing, strategy
+from gthulhu.manager.domain import intent, standing
+from gthulhu.manager.domain import strategy as strategies
 
 POLL_SECONDS = 0.5
 KEEP = 20_000
@@ -28,7 +29,7 @@ class Entry:
 
     intent: intent.Intent
     standing: standing.Standing
-    strategy: strategy.Strategy = dataclasses.field(compare=False)
+    strategy: strategies.Strategy = dataclasses.field(compare=False)
     """Whom it belongs to: who may see it depends on that, even after the strategy is gone."""
 
 
