@@ -18,6 +18,7 @@ from gthulhu.gateway import admin, openapi, options, render
 _READY_SECONDS = 15.0
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.05
+_FLUSH_MS = "1000"  # the access log is read by people who wait; Envoy's default is 10 s
 _LOG_FORMAT = '{"time":"%Y-%m-%dT%T.%e%z","level":"%l","logger":"envoy.%n","message":"%j"}'
 _QUIET = "misc:error"  # one warning for each mention of the file server, which Envoy counts as new
 
@@ -161,6 +162,8 @@ def _command(configuration: pathlib.Path, concurrency: int) -> Sequence[str]:
         "--concurrency",
         str(concurrency),
         "--disable-hot-restart",
+        "--file-flush-interval-msec",
+        _FLUSH_MS,
         "--log-level",
         "warning",
         "--component-log-level",

@@ -125,7 +125,7 @@ class Upstream(grpc.GenericRpcHandler):
 
 @contextlib.asynccontextmanager
 async def serving(
-    upstream: Upstream, *, identity: pathlib.Path | None = None, socket: pathlib.Path | None = None
+    upstream: Upstream, *, identity: pathlib.Path | None = None, socket: pathlib.Path | None = None, port: int = 0
 ) -> AsyncIterator[str]:
     """Serve over mTLS with the manager's certificate of a folder, or on a unix socket; yields the address."""
     server = channel.create_server([errors.ErrorInterceptor()])
@@ -143,7 +143,7 @@ async def serving(
         credentials = tls.server_credentials(
             identity / "manager.crt", identity / "manager.key", identity / "ca.crt", require_client=True
         )
-        address = f"127.0.0.1:{server.add_secure_port('127.0.0.1:0', credentials)}"
+        address = f"127.0.0.1:{server.add_secure_port(f'127.0.0.1:{port}', credentials)}"
     await server.start()
     try:
         yield address
