@@ -1,63 +1,55 @@
-"""Puts a manager together from its parts, starts it and stops it: the only place where all of them meet."""
+"""Puts a manager together from its parts: the only place where all of them meet."""
 
-import asyncio
-import contextlib
-import dataclasses
-import importlib.metadata
-import logging
+import functools
 import socket
-import types
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, Self
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from gthulhu.common import clock as clocks
-from gthulhu.common import errors
-from gthulhu.common.grpc import channel, validation
+from gthulhu.common import errors, release
+from gthulhu.common.grpc import access as rules
 from gthulhu.common.grpc import context as contexts
 from gthulhu.common.grpc import errors as grpc_errors
+from gthulhu.common.grpc import validation
 from gthulhu.common.identity import tls, tokens
 from gthulhu.manager import config as configs
+from gthulhu.manager import lifecycle
 from gthulhu.manager import metrics as expositions
-from gthulhu.manager.distribution import admission, samples, sessions, world
+from gthulhu.manager.distribution import admission, links, progress, samples, sessions, world
 from gthulhu.manager.inventory import base as inventories
 from gthulhu.manager.inventory import file
-from gthulhu.manager.services import metrics, peers, session
+from gthulhu.manager.services import (
+    agents,
+    audit,
+    authorization,
+    callers,
+    cluster,
+    intents,
+    metrics,
+    peers,
+    session,
+    strategies,
+    system,
+)
 from gthulhu.manager.store import base as stores
 from gthulhu.manager.store import sqlite
-from gthulhu.v1 import metric_pb2_grpc, session_pb2_grpc
+from gthulhu.v1 import (
+    audit_pb2_grpc,
+    cluster_pb2_grpc,
+    intent_pb2_grpc,
+    metric_pb2_grpc,
+    session_pb2_grpc,
+    strategy_pb2_grpc,
+    system_pb2_grpc,
+)
 
-_LOG = logging.getLogger(__name__)
+Manager = lifecycle.Manager
 
-_STOP_SECONDS = 2.0
-"""How long calls may go on when the manager stops, after agents have gone."""
-_HEALTH_SECONDS = 5.0
-"""How often it is looked whether the manager is able to serve."""
-
-Service = tuple[str, Callable[[Any, grpc.aio.Server], None], object]
-"""Name, what adds it to a server, and what serves it."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What one replica is made of."""
-
-    config: configs.ManagerConfig
-    clock: clocks.Clock
-    replica: str
-    """Its name in the store."""
-    store: stores.Store
-    inventory: inventories.Inventory
-    world: world.World
-    sessions: sessions.Sessions
-    exposition: expositions.Exposition
-    services: Sequence[Service]
-    interceptors: Sequence[grpc.aio.ServerInterceptor]
-    """The outermost first."""
+_ADMITTED_PER_SECOND = 200
+"""Sessions that may begin: a handshake costs 1.7 ms of CPU, its first delta some more."""
+_ADMITTED_AT_ONCE = 400
 
 
 def build_manager(
@@ -66,7 +58,7 @@ def build_manager(
     store: stores.Store | None = None,
     inventory: inventories.Inventory | None = None,
     clock: clocks.Clock | None = None,
-) -> "Manager":
+) -> Manager:
     """Return a manager that is not started.
 
     Args:
@@ -80,9 +72,7 @@ def build_manager(
     """
     clock = clock or clocks.SystemClock()
     store = store or _store(config, clock)
-    inventory = inventory or _inventory(config, clock)
     replica = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
-    ring = _key_ring(config)
     view = world.World(clock=clock, denied_namespaces=config.inventory.denied_namespaces)
     registry = sessions.Sessions(
         view=view,
@@ -95,138 +85,94 @@ def build_manager(
             lease=config.distribution.lease_seconds,
         ),
     )
-    agents = peers.Agents(ring=ring, trust_domain=config.identity.trust_domain, clock=clock)
-    kept = samples.Samples()
+    ring = _key_ring(config)
+    known_agents = peers.Agents(ring=ring, trust_domain=config.identity.trust_domain, clock=clock)
+    known_users = callers.Callers(keys=ring, world=view, store=store, clock=clock)
     return Manager(
-        Parts(
+        lifecycle.Parts(
             config=config,
             clock=clock,
             replica=replica,
             store=store,
-            inventory=inventory,
+            inventory=inventory or _inventory(config, clock),
             world=view,
             sessions=registry,
-            exposition=expositions.Exposition(
-                version=importlib.metadata.version("gthulhu"), replica=replica, view=view, held=registry
-            ),
-            services=(
-                (
-                    "gthulhu.v1.SessionService",
-                    session_pb2_grpc.add_SessionServiceServicer_to_server,
-                    session.SessionService(
-                        registry=registry,
-                        agents=agents,
-                        gate=admission.Admission(per_second=200, burst=400, clock=clock),
-                        clock=clock,
-                    ),
-                ),
-                (
-                    "gthulhu.v1.MetricService",
-                    metric_pb2_grpc.add_MetricServiceServicer_to_server,
-                    metrics.MetricService(kept=kept, agents=agents, clock=clock),
-                ),
+            exposition=expositions.Exposition(version=release.version(), replica=replica, view=view, held=registry),
+            services=_services(
+                store=store,
+                view=view,
+                registry=registry,
+                known_agents=known_agents,
+                credentials=functools.partial(_credentials, config),
+                clock=clock,
             ),
             interceptors=(
                 contexts.ContextInterceptor(trust_domain=config.identity.trust_domain),
                 grpc_errors.ErrorInterceptor(),
+                authorization.AuthorizationInterceptor(declared=rules.rules(), known=known_users, agents=known_agents),
                 validation.ValidationInterceptor(),
             ),
         )
     )
 
 
-class Manager:
-    """One replica; `async with` starts it, and drains and stops it at the end."""
-
-    def __init__(self, parts: Parts) -> None:
-        """Take everything that it is made of."""
-        self.parts = parts
-        self.grpc_port = 0
-        """Where it listens, once started; made up by the kernel where the configured port is 0."""
-        self.metrics_port = 0
-        """As above, of its Prometheus metrics; 0 where there are none."""
-        self._stack = contextlib.AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        """Open the store, start to follow it and the inventory, and listen.
-
-        Raises:
-            DomainError: The store, the identity or an address cannot be used; says why.
-        """
-        async with contextlib.AsyncExitStack() as stack:
-            await self._start(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> bool | None:
-        """Ask agents to go, let calls end, and stop."""
-        return await self._stack.__aexit__(kind, error, traceback)
-
-    async def serve(self) -> None:
-        """Serve until cancelled; what fails in the background ends the `async with`, which raises it."""
-        await asyncio.Event().wait()
-
-    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
-        parts = self.parts
-        await parts.store.open()
-        stack.push_async_callback(parts.store.close)
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        checks = health.aio.HealthServicer()
-        for work in (
-            parts.world.run(store=parts.store, inventory=parts.inventory),
-            parts.sessions.run(),
-            self._follow_health(checks),
-        ):
-            stack.callback(tasks.create_task(work).cancel)
-        if parts.config.server.metrics_address:
-            self.metrics_port = stack.enter_context(parts.exposition.served(parts.config.server.metrics_address))
-        server = self._listen(checks)
-        await server.start()
-        stack.push_async_callback(self._stop, server, checks)
-        _LOG.info("manager %s listens on port %d", parts.replica, self.grpc_port)
-
-    def _listen(self, checks: health.aio.HealthServicer) -> grpc.aio.Server:
-        parts = self.parts
-        server = channel.create_server(parts.interceptors)
-        for _, add, servicer in parts.services:
-            add(servicer, server)
-        health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-        if parts.config.server.reflection:
-            names = (name for name, _, _ in parts.services)
-            reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-        folder = parts.config.path(parts.config.identity.folder)
-        credentials = tls.server_credentials(
-            folder / "manager.crt", folder / "manager.key", folder / "ca.crt", require_client=True
-        )
-        address = parts.config.server.grpc_address
-        try:
-            self.grpc_port = server.add_secure_port(address, credentials)
-        except RuntimeError as error:
-            raise errors.PreconditionError("ADDRESS_UNUSABLE", f"server.grpc_address {address!r}: {error}") from error
-        return server
-
-    async def _follow_health(self, checks: health.aio.HealthServicer) -> None:
-        """Tell gRPC's health service whether the manager is able to serve."""
-        while True:
-            able = await self.parts.world.wait_for(timeout=_HEALTH_SECONDS)
-            try:
-                await self.parts.store.check()
-            except errors.UnavailableError as error:
-                _LOG.warning("the store cannot be used: %s", error.message)
-                able = False
-            status = health_pb2.HealthCheckResponse
-            await checks.set(health.OVERALL_HEALTH, status.SERVING if able else status.NOT_SERVING)
-            await self.parts.clock.sleep(_HEALTH_SECONDS if able else 0)
-
-    async def _stop(self, server: grpc.aio.Server, checks: health.aio.HealthServicer) -> None:
-        await checks.enter_graceful_shutdown()
-        await self.parts.sessions.drain()
-        await server.stop(_STOP_SECONDS)
+def _services(
+    *,
+    store: stores.Store,
+    view: world.World,
+    registry: sessions.Sessions,
+    known_agents: peers.Agents,
+    credentials: Callable[[], grpc.ChannelCredentials],
+    clock: clocks.Clock,
+) -> Sequence[lifecycle.Service]:
+    kept = samples.Samples()
+    gate = admission.Admission(per_second=_ADMITTED_PER_SECOND, burst=_ADMITTED_AT_ONCE, clock=clock)
+    linked = links.Links(store=store, clock=clock)
+    followed = progress.Progress(world=view, links=linked, clock=clock)
+    return (
+        (
+            "gthulhu.v1.SessionService",
+            session_pb2_grpc.add_SessionServiceServicer_to_server,
+            session.SessionService(registry=registry, agents=known_agents, gate=gate, clock=clock),
+        ),
+        (
+            "gthulhu.v1.MetricService",
+            metric_pb2_grpc.add_MetricServiceServicer_to_server,
+            metrics.MetricService(kept=kept, agents=known_agents, clock=clock),
+        ),
+        (
+            "gthulhu.v1.StrategyService",
+            strategy_pb2_grpc.add_StrategyServiceServicer_to_server,
+            strategies.StrategyService(world=view, store=store, clock=clock),
+        ),
+        (
+            "gthulhu.v1.IntentService",
+            intent_pb2_grpc.add_IntentServiceServicer_to_server,
+            intents.IntentService(world=view, links=linked, progress=followed),
+        ),
+        (
+            "gthulhu.v1.ClusterService",
+            cluster_pb2_grpc.add_ClusterServiceServicer_to_server,
+            cluster.ClusterService(
+                world=view,
+                store=store,
+                links=linked,
+                caller=agents.AgentCaller(nodes=linked, credentials=credentials),
+                kept=kept,
+                clock=clock,
+            ),
+        ),
+        (
+            "gthulhu.v1.AuditService",
+            audit_pb2_grpc.add_AuditServiceServicer_to_server,
+            audit.AuditService(store=store),
+        ),
+        (
+            "gthulhu.v1.SystemService",
+            system_pb2_grpc.add_SystemServiceServicer_to_server,
+            system.SystemService(world=view, store=store, clock=clock, git_revision=release.git_revision()),
+        ),
+    )
 
 
 def _store(config: configs.ManagerConfig, clock: clocks.Clock) -> stores.Store:
@@ -250,3 +196,9 @@ def _key_ring(config: configs.ManagerConfig) -> tokens.KeyRing:
     if pem:
         return tokens.KeyRing.from_pem(pem.encode(), source="key.rsa_private_key_pem")
     return tokens.KeyRing.load_or_create(config.path(config.identity.folder) / "jwt")
+
+
+def _credentials(config: configs.ManagerConfig) -> grpc.ChannelCredentials:
+    """Return what the manager shows to agents: read anew, because the files may have been replaced."""
+    folder = config.path(config.identity.folder)
+    return tls.channel_credentials(folder / "manager.crt", folder / "manager.key", folder / "ca.crt")
