@@ -62,6 +62,7 @@ def _listener(settings: options.Options) -> envoy.Config:
     return {
         "name": settings.kind,
         "address": envoy.address(settings.listen),
+        "enable_reuse_port": False,  # a second gateway on the same port must fail, not take half of the connections
         # Of what is in transit; answers that are transcoded as a whole have a limit of their own.
         "per_connection_buffer_limit_bytes": 1 << 20,
         "filter_chains": [chain],
