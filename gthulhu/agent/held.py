@@ -14,7 +14,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from gthulhu.agent.domain import intent as intents
+from gthulhu.agent.domain import intent as domain
 
 FORMAT = "gthulhu-held-intents"
 VERSION = 1
@@ -46,7 +46,7 @@ class Revisions:
 class Held:
     """A set of intents that is in force as a whole."""
 
-    intents: Mapping[str, intents.Intent] = dataclasses.field(default_factory=dict)
+    intents: Mapping[str, domain.Intent] = dataclasses.field(default_factory=dict)
     """By id."""
     revisions: Revisions = Revisions()
     """The highest that came with it."""
@@ -136,7 +136,7 @@ def _dump(held: Held) -> dict[str, Any]:
 
 def _parse(body: dict[str, Any]) -> Held:
     parsed = (
-        intents.Intent(**{**one, "strategy_created_at": datetime.datetime.fromisoformat(one["strategy_created_at"])})
+        domain.Intent(**{**one, "strategy_created_at": datetime.datetime.fromisoformat(one["strategy_created_at"])})
         for one in body["intents"]
     )
     return Held(intents={one.id: one for one in parsed}, revisions=Revisions(**body["revisions"]))
