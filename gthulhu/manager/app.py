@@ -1,9 +1,11 @@
 """Puts a manager together from its parts: the only place where all of them meet."""
 
+import datetime
 import functools
 import socket
+import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import grpc
 
@@ -21,28 +23,38 @@ from gthulhu.manager.distribution import admission, links, progress, samples, se
 from gthulhu.manager.inventory import base as inventories
 from gthulhu.manager.inventory import file
 from gthulhu.manager.services import (
+    accounts,
     agents,
+    attempts,
     audit,
+    auth,
     authorization,
+    bootstrap,
     callers,
     cluster,
     intents,
     metrics,
+    passwords,
     peers,
+    roles,
     session,
     strategies,
     system,
+    users,
 )
 from gthulhu.manager.store import base as stores
 from gthulhu.manager.store import sqlite
 from gthulhu.v1 import (
     audit_pb2_grpc,
+    auth_pb2_grpc,
     cluster_pb2_grpc,
     intent_pb2_grpc,
     metric_pb2_grpc,
+    role_pb2_grpc,
     session_pb2_grpc,
     strategy_pb2_grpc,
     system_pb2_grpc,
+    user_pb2_grpc,
 )
 
 Manager = lifecycle.Manager
@@ -72,8 +84,10 @@ def build_manager(
     """
     clock = clock or clocks.SystemClock()
     store = store or _store(config, clock)
-    replica = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+    inventory = inventory or _inventory(config, clock)
+    ring = _key_ring(config)
     view = world.World(clock=clock, denied_namespaces=config.inventory.denied_namespaces)
+    replica = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
     registry = sessions.Sessions(
         view=view,
         store=store,
@@ -85,70 +99,68 @@ def build_manager(
             lease=config.distribution.lease_seconds,
         ),
     )
-    ring = _key_ring(config)
     known_agents = peers.Agents(ring=ring, trust_domain=config.identity.trust_domain, clock=clock)
-    known_users = callers.Callers(keys=ring, world=view, store=store, clock=clock)
+    hasher = passwords.Passwords(
+        passwords.Argon2id(time_cost=config.passwords.time_cost, memory_kib=config.passwords.memory_kib),
+        workers=config.passwords.workers,
+    )
     return Manager(
         lifecycle.Parts(
             config=config,
             clock=clock,
             replica=replica,
             store=store,
-            inventory=inventory or _inventory(config, clock),
+            inventory=inventory,
             world=view,
             sessions=registry,
             exposition=expositions.Exposition(version=release.version(), replica=replica, view=view, held=registry),
-            services=_services(
-                store=store,
-                view=view,
-                registry=registry,
-                known_agents=known_agents,
-                credentials=functools.partial(_credentials, config),
-                clock=clock,
+            services=(
+                *_agent_services(config, view=view, store=store, registry=registry, known=known_agents, clock=clock),
+                *_user_services(config, view=view, store=store, ring=ring, hasher=hasher, clock=clock),
             ),
             interceptors=(
                 contexts.ContextInterceptor(trust_domain=config.identity.trust_domain),
                 grpc_errors.ErrorInterceptor(),
-                authorization.AuthorizationInterceptor(declared=rules.rules(), known=known_users, agents=known_agents),
+                authorization.AuthorizationInterceptor(
+                    declared=rules.rules(),
+                    known=callers.Callers(keys=ring, world=view, store=store, clock=clock),
+                    agents=known_agents,
+                ),
                 validation.ValidationInterceptor(),
             ),
+            prepare=functools.partial(_ensure_admin, config, store=store, hasher=hasher, clock=clock),
+            close=hasher.close,
         )
     )
 
 
-def _services(
+def _agent_services(
+    config: configs.ManagerConfig,
     *,
-    store: stores.Store,
     view: world.World,
+    store: stores.Store,
     registry: sessions.Sessions,
-    known_agents: peers.Agents,
-    credentials: Callable[[], grpc.ChannelCredentials],
+    known: peers.Agents,
     clock: clocks.Clock,
 ) -> Sequence[lifecycle.Service]:
+    """Return what agents stream to, and what shows what they streamed."""
     kept = samples.Samples()
-    gate = admission.Admission(per_second=_ADMITTED_PER_SECOND, burst=_ADMITTED_AT_ONCE, clock=clock)
     linked = links.Links(store=store, clock=clock)
-    followed = progress.Progress(world=view, links=linked, clock=clock)
     return (
         (
             "gthulhu.v1.SessionService",
             session_pb2_grpc.add_SessionServiceServicer_to_server,
-            session.SessionService(registry=registry, agents=known_agents, gate=gate, clock=clock),
+            session.SessionService(
+                registry=registry,
+                agents=known,
+                gate=admission.Admission(per_second=_ADMITTED_PER_SECOND, burst=_ADMITTED_AT_ONCE, clock=clock),
+                clock=clock,
+            ),
         ),
         (
             "gthulhu.v1.MetricService",
             metric_pb2_grpc.add_MetricServiceServicer_to_server,
-            metrics.MetricService(kept=kept, agents=known_agents, clock=clock),
-        ),
-        (
-            "gthulhu.v1.StrategyService",
-            strategy_pb2_grpc.add_StrategyServiceServicer_to_server,
-            strategies.StrategyService(world=view, store=store, clock=clock),
-        ),
-        (
-            "gthulhu.v1.IntentService",
-            intent_pb2_grpc.add_IntentServiceServicer_to_server,
-            intents.IntentService(world=view, links=linked, progress=followed),
+            metrics.MetricService(kept=kept, agents=known, clock=clock),
         ),
         (
             "gthulhu.v1.ClusterService",
@@ -157,10 +169,62 @@ def _services(
                 world=view,
                 store=store,
                 links=linked,
-                caller=agents.AgentCaller(nodes=linked, credentials=credentials),
+                caller=agents.AgentCaller(nodes=linked, credentials=functools.partial(_credentials, config)),
                 kept=kept,
                 clock=clock,
             ),
+        ),
+        (
+            "gthulhu.v1.IntentService",
+            intent_pb2_grpc.add_IntentServiceServicer_to_server,
+            intents.IntentService(
+                world=view, links=linked, progress=progress.Progress(world=view, links=linked, clock=clock)
+            ),
+        ),
+    )
+
+
+def _user_services(
+    config: configs.ManagerConfig,
+    *,
+    view: world.World,
+    store: stores.Store,
+    ring: tokens.KeyRing,
+    hasher: passwords.Passwords,
+    clock: clocks.Clock,
+) -> Sequence[lifecycle.Service]:
+    """Return what users change, and look at."""
+    people = accounts.Accounts(store=store, world=view, clock=clock)
+    tries = attempts.Attempts(allowed=config.passwords.failures, clock=clock)
+    return (
+        (
+            "gthulhu.v1.AuthService",
+            auth_pb2_grpc.add_AuthServiceServicer_to_server,
+            auth.AuthService(
+                people=people,
+                keys=ring,
+                hasher=hasher,
+                tries=tries,
+                lifetimes=auth.Lifetimes(
+                    access=datetime.timedelta(minutes=config.identity.access_token_minutes),
+                    refresh=datetime.timedelta(hours=config.identity.refresh_token_hours),
+                ),
+            ),
+        ),
+        (
+            "gthulhu.v1.UserService",
+            user_pb2_grpc.add_UserServiceServicer_to_server,
+            users.UserService(people=people, hasher=hasher, tries=tries),
+        ),
+        (
+            "gthulhu.v1.RoleService",
+            role_pb2_grpc.add_RoleServiceServicer_to_server,
+            roles.RoleService(people=people),
+        ),
+        (
+            "gthulhu.v1.StrategyService",
+            strategy_pb2_grpc.add_StrategyServiceServicer_to_server,
+            strategies.StrategyService(world=view, store=store, clock=clock),
         ),
         (
             "gthulhu.v1.AuditService",
@@ -173,6 +237,17 @@ def _services(
             system.SystemService(world=view, store=store, clock=clock, git_revision=release.git_revision()),
         ),
     )
+
+
+async def _ensure_admin(
+    config: configs.ManagerConfig, *, store: stores.Store, hasher: passwords.Passwords, clock: clocks.Clock
+) -> None:
+    """Make the first administrator where there is none; a password that was made up is shown, once."""
+    password = await bootstrap.ensure_admin(store=store, account=config.account, hasher=hasher, clock=clock)
+    if password is not None:
+        name = config.account.admin_email.partition("@")[0]
+        sys.stdout.write(f"first administrator: {name}, password (shown only now): {password}\n")
+        sys.stdout.flush()
 
 
 def _store(config: configs.ManagerConfig, clock: clocks.Clock) -> stores.Store:

@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import logging
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self
 
 import grpc
@@ -49,6 +49,10 @@ class Parts:
     services: Sequence[Service]
     interceptors: Sequence[grpc.aio.ServerInterceptor]
     """The outermost first."""
+    prepare: Callable[[], Awaitable[None]]
+    """Makes, in the opened store, what has to be there before anybody may call."""
+    close: Callable[[], None]
+    """Releases what the services hold."""
 
 
 class Manager:
@@ -91,6 +95,8 @@ class Manager:
         parts = self.parts
         await parts.store.open()
         stack.push_async_callback(parts.store.close)
+        stack.callback(parts.close)
+        await parts.prepare()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         checks = health.aio.HealthServicer()
         for work in (
