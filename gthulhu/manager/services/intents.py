@@ -85,7 +85,10 @@ class IntentService(intent_pb2_grpc.IntentServiceServicer):
 
         async with contextlib.aclosing(self._progress.watch(wanted, since=request.since)) as events:
             async for event in events:
-                self._check_unchanged(caller)
+                if authorization.current().policies != caller.policies:
+                    raise errors.UnavailableError(
+                        "PERMISSIONS_CHANGED", "what you may see has changed: watch again from the start", retry_after=1
+                    )
                 if event is not None:
                     yield _event(event)
 
@@ -139,15 +142,6 @@ class IntentService(intent_pb2_grpc.IntentServiceServicer):
             next_page_token=next_token,
             state_counts=collections.Counter(its.state.value for its in standings.values()),
         )
-
-    def _check_unchanged(self, caller: access.Principal) -> None:
-        now = self._world.principal(caller.user_id)
-        if now is None:
-            raise errors.UnauthenticatedError("USER_DISABLED", "the user is disabled, or gone")
-        if now.policies != caller.policies:
-            raise errors.UnavailableError(
-                "PERMISSIONS_CHANGED", "what you may see has changed: watch again from the start", retry_after=1
-            )
 
 
 def _event(event: progresses.Event) -> intent_pb2.WatchIntentsResponse:
