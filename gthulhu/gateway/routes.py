@@ -7,7 +7,7 @@ of 64-bit fields, the OpenAPI document and docs/reference/rest.md all come from 
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor
@@ -24,6 +24,8 @@ from gthulhu.v1 import (
     system_pb2,
     user_pb2,
 )
+
+_PRESENTATION: Any = options_pb2.presentation  # an extension, which the generated types call a descriptor
 
 Kind: TypeAlias = Literal["manager", "agent"]
 
@@ -148,7 +150,7 @@ def _rules(rule: http_pb2.HttpRule) -> Sequence[http_pb2.HttpRule]:
 
 def _route(rpc: descriptor.MethodDescriptor, rule: http_pb2.HttpRule) -> Route:
     method = rule.WhichOneof("pattern")
-    presentation: int = rpc.GetOptions().Extensions[options_pb2.presentation]  # type: ignore[index] # typed as a descriptor
+    presentation = rpc.GetOptions().Extensions[_PRESENTATION]
     return Route(
         rpc=rpc,
         method=method.upper(),
