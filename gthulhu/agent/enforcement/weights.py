@@ -39,9 +39,11 @@ class Weights:
         """
         current = self._read(cgroup)
         known = self._records.weights.get(cgroup)
-        base = current
-        if known is not None and current in (known.base, known.applied, known.previous):
-            base = known.base
+        ours = known is not None and current in (known.applied, known.previous)
+        base = known.base if known is not None and (ours or current == known.base) else current
+        if known is not None and base != known.base:
+            # Not a contest about the old base, but news.
+            self._written_at.pop(cgroup, None)
         wanted = base * priorities.weight_factor(priority)
         lowest, highest = self._hierarchy.weight_range
         applied = min(max(round(wanted), lowest), highest)
@@ -51,7 +53,7 @@ class Weights:
                 pod_uid=pod_uid,
                 base=base,
                 applied=applied,
-                previous=current if known is not None and current in (known.applied, known.previous) else applied,
+                previous=current if ours else applied,
             )
         )
         return (limits.WEIGHT_CLAMPED,) if not lowest <= round(wanted) <= highest else ()
