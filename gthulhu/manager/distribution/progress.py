@@ -103,28 +103,21 @@ class Progress:
                 yield None
 
     async def _refresh(self) -> None:
-        """Read what replicas share, unless somebody has just done so."""
+        """Look at the world, and at what replicas share, unless somebody has just read that."""
         async with self._reading:
             now = self._clock.monotonic()
-            if self._read_at is not None and now - self._read_at < POLL_SECONDS / 2:
-                return
-            links = await self._links.links()
-            reports = await self._links.reports_by_node()
-            self._take(links, reports, everything=self._read_at is None)
-            self._read_at = now
+            if self._read_at is None or now - self._read_at >= POLL_SECONDS / 2:
+                links, reports = await self._links.links(), await self._links.reports_by_node()
+                if self._read_at is None:
+                    self._touched.update(pod.node for pod in self._world.pods())
+                self._touched |= _differing(links, self._links_seen) | _differing(reports, self._reports_seen)
+                self._links_seen, self._reports_seen, self._read_at = links, reports, now
+            self._renew()
 
-    def _take(
-        self,
-        links: Mapping[str, standing.Link],
-        reports: Mapping[str, tuple[intent.Report, ...]],
-        *,
-        everything: bool,
-    ) -> None:
-        nodes = set(self._touched) | _differing(links, self._links_seen) | _differing(reports, self._reports_seen)
-        if everything:
-            nodes |= {pod.node for pod in self._world.pods()}
+    def _renew(self) -> None:
+        """Compute the entries of all nodes of which something has changed, and log what differs."""
+        nodes = frozenset(self._touched)
         self._touched.clear()
-        self._links_seen, self._reports_seen = links, reports
         before: dict[str, Entry] = {}
         after: dict[str, Entry] = {}
         for node in nodes:

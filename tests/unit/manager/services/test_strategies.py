@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2
 
 from gthulhu.common.identity import tokens
 from gthulhu.manager.domain.pod import Pod, QosClass
+from gthulhu.manager.store import base as stores
 from gthulhu.v1 import strategy_pb2 as pb
 from tests.unit.manager.services import served
 
