@@ -12,7 +12,7 @@ from gthulhu.common import clock as clocks
 from gthulhu.common import errors
 from gthulhu.manager.distribution import world as worlds
 from gthulhu.manager.domain import access, permissions
-from gthulhu.manager.services import authorization, convert, trail
+from gthulhu.manager.services import authorization, convert, settling, trail
 from gthulhu.manager.store import base
 from gthulhu.v1 import role_pb2, user_pb2
 
@@ -21,7 +21,6 @@ Result = TypeVar("Result")
 
 _ATTEMPTS = 5
 """Of a change that others get in the way of."""
-_SETTLE_SECONDS = 2.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +95,9 @@ class Accounts:
             yield require
 
     async def settle(self) -> None:
-        """Wait, for a while, until this replica's view shows everything that the store holds."""
+        """Wait until this replica's view shows the change; one that has never been complete would keep us waiting."""
         if self._world.synced:
-            await self._world.wait_for(await self.store.revision(), timeout=_SETTLE_SECONDS)
+            await settling.settle(self._world, self.store)
 
     def entry(
         self,
