@@ -52,7 +52,7 @@ def _hindrances(
         yield f"namespace {its.namespace} is denied to all strategies"
     if value.k8s_namespaces and its.namespace not in value.k8s_namespaces:
         yield f"namespace {its.namespace} is not among {', '.join(value.k8s_namespaces)}"
-    if scope.namespaces is not None and its.namespace not in scope.namespaces:
+    elif scope.namespaces is not None and its.namespace not in scope.namespaces:
         yield f"its creator may not create strategies for namespace {its.namespace}"
     for selector in value.selectors:
         if selector.key not in its.labels:
