@@ -6,6 +6,8 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 
+from google.protobuf import descriptor
+
 import gthulhu.v1
 from gthulhu.v1 import options_pb2
 
@@ -45,15 +47,17 @@ def rules() -> Mapping[str, Rule]:
     return {f"/{service}/{method}": rule for service, method, rule in _declared()}
 
 
+def files() -> tuple[descriptor.FileDescriptor, ...]:
+    """Return every file of the schema."""
+    names = sorted(module.name for module in pkgutil.iter_modules(gthulhu.v1.__path__))
+    return tuple(importlib.import_module(f"gthulhu.v1.{name}").DESCRIPTOR for name in names if name.endswith("_pb2"))
+
+
 def _declared() -> Iterator[tuple[str, str, Rule]]:
-    for module in pkgutil.iter_modules(gthulhu.v1.__path__):
-        if not module.name.endswith("_pb2"):
-            continue
-        file = importlib.import_module(f"gthulhu.v1.{module.name}").DESCRIPTOR
+    for file in files():
         for service in file.services_by_name.values():
             for method in service.methods:
-                access = method.GetOptions().Extensions[options_pb2.access]
-                if rule := _rule(access):
+                if rule := _rule(method.GetOptions().Extensions[options_pb2.access]):
                     yield service.full_name, method.name, rule
 
 

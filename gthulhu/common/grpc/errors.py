@@ -10,7 +10,7 @@ import json
 import logging
 import math
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -30,6 +30,7 @@ _MAX_REST = 3072
 _MAX_DETAILS = 2048
 _MAX_MESSAGE = 500
 _MAX_DESCRIPTION = 300
+_MAX_FIELDS = 64
 
 _STATUS: dict[type[errors.DomainError], tuple[grpc.StatusCode, int]] = {
     errors.InvalidInputError: (grpc.StatusCode.INVALID_ARGUMENT, 400),
@@ -116,32 +117,28 @@ def _details(error: errors.DomainError, code: grpc.StatusCode) -> status_pb2.Sta
 
 def _fitted(error: errors.DomainError) -> errors.DomainError:
     """Return the error with its texts shortened, and with as many of its fields as fit, saying how many do not."""
+    message = shortened(error.message, _MAX_MESSAGE)
+    fields = [
+        errors.FieldViolation(shortened(item.field, _MAX_DESCRIPTION), shortened(item.description, _MAX_DESCRIPTION))
+        for item in error.fields[:_MAX_FIELDS]
+    ]
 
-    def take(count: int) -> errors.DomainError:
+    def with_fields(count: int) -> errors.DomainError:
         left = len(error.fields) - count
-        return errors.DomainError(
-            error.reason,
-            shortened(error.message, _MAX_MESSAGE) + (f" (and {left} more fields)" if left else ""),
-            fields=[
-                errors.FieldViolation(
-                    shortened(item.field, _MAX_DESCRIPTION), shortened(item.description, _MAX_DESCRIPTION)
-                )
-                for item in error.fields[:count]
-            ],
-            retry_after=error.retry_after,
-        )
+        text = f"{message} (and {left} more fields)" if left else message
+        return errors.DomainError(error.reason, text, fields=fields[:count], retry_after=error.retry_after)
 
     def fits(candidate: errors.DomainError) -> bool:
         details = _details(candidate, grpc.StatusCode.UNKNOWN)
         return len(rest_body(candidate)) <= _MAX_REST and details.ByteSize() <= _MAX_DETAILS
 
-    counts: Iterator[int] = iter(range(min(len(error.fields), 64), 0, -1))
-    return next((candidate for candidate in map(take, counts) if fits(candidate)), take(0))
+    candidates = map(with_fields, range(len(fields), 0, -1))
+    return next(filter(fits, candidates), with_fields(0))
 
 
 def shortened(text: str, limit: int) -> str:
     """Return a text of at most so many UTF-8 bytes, with "…" in place of what is cut off."""
-    encoded = text.encode(errors="replace")
+    encoded = text[: limit + 1].encode(errors="replace")  # a character is a byte at least
     if len(encoded) <= limit:
         return encoded.decode()
     return encoded[: limit - len("…".encode())].decode(errors="ignore") + "…"

@@ -20,7 +20,7 @@ _DNS_LABEL = "1 to 63 lower-case letters, digits and '-', no '-' at an end"
 _DNS_NAME = "1 to 253 lower-case letters, digits, '-' and '.', no '-' or '.' at an end"
 _ROLE_NAME = "1 to 63 lower-case letters, digits, '-', '_' and '.', a letter or digit at both ends"
 _LABEL_NAME = "1 to 63 letters, digits, '-', '_' and '.', a letter or digit at both ends"
-_PATTERNS = {
+PATTERNS = {
     "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$": _DNS_LABEL,
     "^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$": f"empty, or {_DNS_LABEL}",
     "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$": f"empty, or {_DNS_NAME}",
@@ -89,7 +89,7 @@ def _allowed(violation: protovalidate.Violation, choices: Sequence[str]) -> str:
     limit = violation.rule_value
     words = {
         "required": "must be given",
-        "string.pattern": f"must be {_PATTERNS.get(str(limit), f'text that matches {limit}')}",
+        "string.pattern": f"must be {PATTERNS.get(str(limit), f'text that matches {limit}')}",
         "string.in": f"must be one of {json.dumps(limit, default=str)}",
         "enum.defined_only": f"must be one of {', '.join(choices)}",
         "repeated.unique": "must not hold the same item twice",
