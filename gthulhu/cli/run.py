@@ -9,8 +9,8 @@ from typing import Protocol
 
 from gthulhu.cli import settings
 from gthulhu.cli.local import children
+from gthulhu.common import clock, logs
 from gthulhu.common import config as configs
-from gthulhu.common import logs
 
 
 class Part(Protocol):
@@ -40,6 +40,16 @@ def agent(*, config: str | None, state_dir: pathlib.Path | None, level: str | No
     logs.configure(level=loaded.logging.level, format=loaded.logging.format)
     part = app.build_agent(loaded)
     asyncio.run(_until_signal(part, part))
+
+
+def restore(*, config: str | None, state_dir: pathlib.Path | None) -> None:
+    """Put back everything that an agent, which is not running, has changed on this node."""
+    from gthulhu.agent.enforcement import probe
+
+    loaded = settings.agent(config=config, state_dir=state_dir).settings
+    logs.configure(level=loaded.logging.level, format="text")
+    probe.choose_enforcer(loaded, clock=clock.SystemClock()).withdraw_all()
+    print("everything is as the agent found it")
 
 
 def show_config(*, kind: str, config: str | None, state_dir: pathlib.Path | None) -> Iterator[str]:

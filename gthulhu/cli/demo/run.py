@@ -52,7 +52,7 @@ def _run(console: rich.console.Console) -> int:
         pods = stack.enter_context(workload.competing(tree))
         result = _show(stack, console=console, state=state, tree=tree, pods=pods, real=real)
     print(result.line())
-    if not real:
+    if result.enforcer == "observe":
         return OBSERVED
     for missing in result.missing():
         print(f"demo: the effect was not seen: {missing}", file=sys.stderr)
@@ -83,6 +83,8 @@ def _show(
     children = stack.enter_context(processes.Children(logs=state / "logs"))
     with console.status("starting manager, agent and gateway"):
         api, node = _start(plan, children, password=password)
+    if real and node["enforcer"] == "observe":
+        print(f"demo: observe mode: {node['enforcerReason']}", file=sys.stderr)
     display = show.Display(pods, console=console)
     before = display.measure("before", seconds=PHASE_SECONDS)
     original = tree.weight(pods[0].uid)
@@ -99,7 +101,8 @@ def _show(
     )
     console.print(
         f"POST /api/v1/strategies: {strategy['name']}, priority {strategy['priority']}; "
-        f"in force after {1000 * seconds:.0f} ms by the enforcer {node['enforcer']}"
+        f"enforcer {node['enforcer']}, after {1000 * seconds:.0f} ms",
+        soft_wrap=True,
     )
     during = display.measure("during", seconds=PHASE_SECONDS)
 
@@ -116,7 +119,7 @@ def _show(
         during=during,
         after=after,
         enforcer=node["enforcer"],
-        strategy_to_kernel_ms=1000 * seconds,
+        strategy_to_kernel_ms=None if node["enforcer"] == "observe" else 1000 * seconds,
     )
 
 
@@ -170,23 +173,23 @@ def _in_force(
     pod_weight: bool,
     since: float,
 ) -> float:
-    """Return how many seconds after `since` the kernel had what the strategy says.
+    """Return how many seconds after `since` the node had done with the strategy what it can.
 
     Args:
         children: The running parts.
         api: Logged in.
         strategy: Its id.
         changed: Asks the kernel itself whether the pod has another weight.
-        pod_weight: Whether the enforcer changes that; one that does not is taken at its word.
+        pod_weight: Whether the enforcer changes that; what another one has done the agent reports.
         since: `time.monotonic` when the strategy was posted.
     """
 
-    def applied() -> bool:
+    def reported() -> bool:
         intents = api.call("GET", f"/api/v1/intents?strategy={strategy}")["intents"]
-        return [intent["state"] for intent in intents] == ["APPLIED"]
+        return bool(intents) and not {intent["state"] for intent in intents} & {"PENDING", "SENT"}
 
     children.await_ready(
-        changed if pod_weight else applied,
+        changed if pod_weight else reported,
         what="the strategy was not in force",
         seconds=KERNEL_SECONDS,
         interval=KERNEL_POLL_SECONDS,

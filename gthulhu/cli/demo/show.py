@@ -70,7 +70,8 @@ class Result:
     during: float
     after: float
     enforcer: str
-    strategy_to_kernel_ms: float
+    strategy_to_kernel_ms: float | None
+    """From before the POST until the pod's weight had changed; None where nothing may be changed."""
 
     def missing(self) -> list[str]:
         """Return, in words, what was expected and not seen."""

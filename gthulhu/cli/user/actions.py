@@ -86,17 +86,24 @@ def apply(link: connection.Connection, paths: Sequence[pathlib.Path]) -> Iterabl
 def delete(
     link: connection.Connection, *, names: Sequence[str], namespace: str, paths: Sequence[pathlib.Path]
 ) -> Iterable[str]:
-    """Delete strategies by name (in a folder), and those of manifests; yields a line for each."""
+    """Delete strategies by name (in a folder), and those of manifests; yields a line for each.
+
+    What is not there is said at the end, when all others are deleted.
+    """
     stub = strategy_pb2_grpc.StrategyServiceStub(link.channel)
     wanted = [strategy_pb2.ScheduleStrategy(name=name, strategy_namespace=namespace) for name in names]
     if paths:
         wanted += manifests.read(paths)
+    missing = []
     for one in wanted:
         present = _find(link, one)
         if present is None:
-            raise errors.NotFoundError("STRATEGY_NOT_FOUND", f"there is no strategy {_title(one)}")
+            missing.append(_title(one))
+            continue
         link.call(stub.DeleteStrategy, strategy_pb2.DeleteStrategyRequest(strategy_id=present.id, etag=present.etag))
         yield f"strategy {_title(present)} deleted"
+    if missing:
+        raise errors.NotFoundError("STRATEGY_NOT_FOUND", f"there is no strategy {', '.join(missing)}")
 
 
 def preview(link: connection.Connection, paths: Sequence[pathlib.Path]) -> Iterable[str]:

@@ -31,6 +31,9 @@ def login(
     password_file: Annotated[
         pathlib.Path | None, typer.Option(help="File that holds the password; asked for where it is absent.")
     ] = None,
+    new_password_file: Annotated[
+        pathlib.Path | None, typer.Option(help="File that holds another, for a password that has to be changed.")
+    ] = None,
     ca: Annotated[
         pathlib.Path | None, typer.Option(help="CA certificate to check the gateway's with; default: the machine's.")
     ] = None,
@@ -38,14 +41,13 @@ def login(
     """Log in, and keep the tokens in ~/.config/gthulhu (readable by you only)."""
     from gthulhu.cli.user import logging_in
 
-    password = password_file.read_text().rstrip("\n") if password_file else getpass.getpass("Password: ")
     _print(
         logging_in.login(
             server=server,
             username=username,
-            password=password,
+            password=_secret(password_file, "Password: "),
             ca=str(ca.absolute()) if ca else "",
-            new_password=lambda: getpass.getpass("The password has to be changed. New password: "),
+            new_password=lambda: _secret(new_password_file, "The password has to be changed. New password: "),
         )
     )
 
@@ -135,6 +137,10 @@ def status() -> None:
 
     with connection.Connection.of_user() as link:
         _print(actions.status(link))
+
+
+def _secret(file: pathlib.Path | None, prompt: str) -> str:
+    return file.read_text().rstrip("\n") if file else getpass.getpass(prompt)
 
 
 def _print(lines: Iterable[str]) -> None:

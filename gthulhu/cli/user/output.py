@@ -102,17 +102,23 @@ _WIDE = {
 
 
 def _unquoted(document: dict[str, Any], kind: descriptor.Descriptor) -> dict[str, Any]:
-    for field in kind.fields:
-        if field.json_name not in document:
-            continue
-        value = document[field.json_name]
-        if field.cpp_type in _WIDE:
-            document[field.json_name] = [int(one) for one in value] if isinstance(value, list) else int(value)
-        elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
-            for inner in value if isinstance(value, list) else [value]:
-                if isinstance(inner, dict):
-                    _unquoted(inner, field.message_type)
-    return document
+    """Return a document in the schema's order, with its 64-bit integers as numbers."""
+    return {
+        field.json_name: _value(document[field.json_name], field)
+        for field in kind.fields
+        if field.json_name in document
+    }
+
+
+def _value(value: Any, field: descriptor.FieldDescriptor) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, list):
+        return [_value(one, field) for one in value]
+    if field.cpp_type in _WIDE:
+        return int(value)
+    inner = field.message_type
+    if inner is None or inner.GetOptions().map_entry or not isinstance(value, dict):
+        return value
+    return _unquoted(value, inner)
 
 
 def _reason(reason: str) -> str:
