@@ -57,7 +57,9 @@ def _declared() -> Iterator[tuple[str, str, Rule]]:
     for file in files():
         for service in file.services_by_name.values():
             for method in service.methods:
-                if rule := _rule(method.GetOptions().Extensions[options_pb2.access]):
+                options = method.GetOptions()
+                # The generated stub calls the extension a plain FieldDescriptor.
+                if rule := _rule(options.Extensions[options_pb2.access]):  # type: ignore[index]
                     yield service.full_name, method.name, rule
 
 
