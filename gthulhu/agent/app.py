@@ -136,10 +136,10 @@ class Agent:
         self.parts.exposition.follow(_readings(self.parts, table))
         async with contextlib.AsyncExitStack() as stack:
             if config.server.grpc_address:
-                self.grpc_port = self._bind(
+                self.grpc_port = await self._bind(
                     _node_services(self.parts), config.server.grpc_address, _credentials(config)
                 )
-            self._bind(_gateway_services(self.parts, table, self._checks), f"unix:{_socket(config)}", None)
+            await self._bind(_gateway_services(self.parts, table, self._checks), f"unix:{_socket(config)}", None)
             if config.server.metrics_address:
                 self.metrics_port = await stack.enter_async_context(
                     exposition.serving(address=config.server.metrics_address, text=self.parts.exposition.text)
@@ -185,7 +185,7 @@ class Agent:
         finally:
             self._serving = False
 
-    def _bind(self, services: Sequence[Service], address: str, credentials: grpc.ServerCredentials | None) -> int:
+    async def _bind(self, services: Sequence[Service], address: str, credentials: grpc.ServerCredentials | None) -> int:
         server = channel.create_server(
             (
                 context.ContextInterceptor(trust_domain=self.parts.config.identity.trust_domain),
@@ -197,7 +197,7 @@ class Agent:
         state = health.aio.HealthServicer()
         for name, add, servicer in services:
             add(servicer, server)
-            state.set(name, health_pb2.HealthCheckResponse.SERVING)
+            await state.set(name, health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(state, server)
         try:
             port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
