@@ -45,6 +45,8 @@ def generate() -> dict[str, bytes]:
         path.write_text(
             "".join(line for line in path.read_text().splitlines(keepends=True) if STOCK_IMPORT not in line)
         )
+    # A package of its own, so that import-linter sees it.
+    (GENERATED / "__init__.py").write_text('"""Generated from the schema in `proto/`; never edited."""\n')
     return {path.name: path.read_bytes() for path in sorted(GENERATED.iterdir())}
 
 

@@ -1,0 +1,1 @@
+"""Generated from the schema in `proto/`; never edited."""
