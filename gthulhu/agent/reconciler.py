@@ -117,7 +117,7 @@ class Reconciler:
 
     def decisions(self, pod_uid: str | None = None) -> Sequence[Enforced]:
         """Return the decisions (of one pod), by PID, each with its effect."""
-        results = self._results.values() if pod_uid is None else [self._results[pod_uid]] * (pod_uid in self._results)
+        results = self._results.values() if pod_uid is None else filter(None, [self._results.get(pod_uid)])
         return sorted(
             itertools.chain.from_iterable(map(self._enforced, results)), key=lambda one: one.decision.process.pid
         )
