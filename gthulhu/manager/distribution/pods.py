@@ -56,8 +56,12 @@ class PodIndex:
 
     def set_nodes(self, nodes: Iterable[pods.Node], *, removed: Iterable[str], complete: bool) -> None:
         """Add, replace and remove nodes; where they are all (`complete`), others go."""
-        its = {} if complete else {name: node for name, node in self.nodes.items() if name not in frozenset(removed)}
-        self.nodes = its | {node.name: node for node in nodes}
+        if complete:
+            self.nodes.clear()
+        for name in removed:
+            self.nodes.pop(name, None)
+        for node in nodes:
+            self.nodes[node.name] = node
 
     def _leave(self, pod: pods.Pod) -> None:
         its = self._by_node[pod.node]

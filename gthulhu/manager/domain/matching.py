@@ -7,7 +7,7 @@ that a pod meets just the strategies that wait for one of its terms. A change co
 """
 
 import dataclasses
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
@@ -61,13 +61,15 @@ class Matcher:
 
     def select(self, rule: Rule) -> set[str]:
         """Return the UIDs of the pods that a rule selects, whether it is held or not."""
-        labelled = sorted((self._pods_with.get(_term(one), _NOTHING) for one in rule.selectors), key=len)
+        having = [self._pods_with.get(_term(one), _NOTHING) for one in rule.selectors]
         if rule.namespaces is None:
-            return set(labelled[0].intersection(*labelled[1:])) if labelled else set(self._pods)
+            return _intersection(having) if having else set(self._pods)
         inside = [self._pods_with.get(("", namespace), _NOTHING) for namespace in rule.namespaces]
-        if not labelled or sum(map(len, inside)) < len(labelled[0]):
-            return set().union(*(some.intersection(*labelled) for some in inside))
-        return {uid for uid in labelled[0].intersection(*labelled[1:]) if self._pods[uid].namespace in rule.namespaces}
+        if len(inside) == 1:
+            return _intersection([*having, *inside])
+        if not having or sum(map(len, inside)) < min(map(len, having)):
+            return set().union(*(_intersection([*having, some]) for some in inside))
+        return {uid for uid in _intersection(having) if self._pods[uid].namespace in rule.namespaces}
 
     def set_rule(self, strategy_id: str, rule: Rule) -> None:
         """Add or replace a strategy's rule."""
@@ -165,6 +167,12 @@ class Matcher:
             _discard(self._waiting[namespace], term, strategy_id)
             if not self._waiting[namespace]:
                 del self._waiting[namespace]
+
+
+def _intersection(sets: Sequence[AbstractSet[str]]) -> set[str]:
+    """Return what is in all of the sets, at the cost of the smallest."""
+    smallest, *others = sorted(sets, key=len)
+    return set(smallest).intersection(*others)
 
 
 def _term(selector: strategies.LabelSelector) -> _Term:
