@@ -109,18 +109,14 @@ def _login_paths() -> str:
 
 
 def _pages(files: options.Files) -> envoy.Config:
-    mappings = {
-        "/swagger/": f"{files.swagger_assets}/",
-        "/swagger/index.html": str(files.swagger / "index.html"),
-        "/swagger/start.js": str(files.swagger / "start.js"),
-        "/swagger/doc.json": str(files.openapi),
-        "/ui/": f"{files.ui}/",
-    }
+    folders = {"/swagger/": files.swagger, "/swagger/assets/": files.swagger_assets, "/ui/": files.ui}
     return envoy.http_filter(
         "file_server",
         "extensions.filters.http.file_server.v3.FileServerConfig",
         manager_config={"thread_pool": {"thread_count": 1}},
-        path_mappings=[{"request_path_prefix": prefix, "file_path_prefix": path} for prefix, path in mappings.items()],
+        path_mappings=[
+            {"request_path_prefix": prefix, "file_path_prefix": f"{folder}/"} for prefix, folder in folders.items()
+        ],
         content_types=_TYPES,
         default_content_type="application/octet-stream",
         directory_behaviors=[{"default_file": "index.html"}],

@@ -27,16 +27,15 @@ class Files:
     """The compiled schema."""
     presentation: pathlib.Path = dataclasses.field(default_factory=lambda: assets.path("gateway/presentation.lua"))
     """The filter that gives answers their REST shape."""
-    swagger: pathlib.Path = dataclasses.field(default_factory=lambda: assets.path("gateway/swagger"))
-    """Swagger UI's page, which shows `openapi`."""
+    ui: pathlib.Path = dataclasses.field(default_factory=lambda: assets.path("gateway/ui"))
+    """The web UI."""
+    swagger: pathlib.Path = pathlib.Path("swagger")
+    """The page that shows the OpenAPI document, and the document as doc.json; relative to Envoy's working folder, where
+    `Gateway` makes it."""
     swagger_assets: pathlib.Path = dataclasses.field(
         default_factory=lambda: pathlib.Path(str(importlib.resources.files("flask_swagger_ui") / "dist"))
     )
     """Swagger UI itself."""
-    ui: pathlib.Path = dataclasses.field(default_factory=lambda: assets.path("gateway/ui"))
-    """The web UI."""
-    openapi: pathlib.Path = pathlib.Path("openapi.json")
-    """The OpenAPI document; relative to Envoy's working folder, into which `Gateway` writes it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import types
 from collections.abc import Sequence
 from typing import Self
 
+from gthulhu.common import assets
 from gthulhu.gateway import admin, openapi, options, render
 
 _READY_SECONDS = 15.0
@@ -132,8 +133,10 @@ def write(settings: options.Options, folder: pathlib.Path) -> pathlib.Path:
     configuration = folder / "envoy.yaml"
     configuration.write_text(render.render(settings), encoding="utf-8")
     if settings.kind == "manager":
+        swagger = folder / settings.files.swagger
+        shutil.copytree(assets.path("gateway/swagger"), swagger, dirs_exist_ok=True)
         document = json.dumps(openapi.document(settings.kind), ensure_ascii=False)
-        (folder / settings.files.openapi).write_text(document, encoding="utf-8")
+        (swagger / "doc.json").write_text(document, encoding="utf-8")
     return configuration
 
 
