@@ -52,13 +52,8 @@ class People:
 
     def _recompute(self, user_id: str) -> None:
         user = self._users.get(user_id)
-        if user is None or user.status is not access.UserStatus.ACTIVE:
+        principal = None if user is None else access.principal_of(user, roles=self._roles)
+        if principal is None:
             self._principals.pop(user_id, None)
-            return
-        its = (self._roles[role_id] for role_id in user.roles if role_id in self._roles)
-        self._principals[user_id] = access.Principal(
-            user_id=user.id,
-            username=user.username,
-            policies=tuple(policy for role in its for policy in role.policies),
-            must_change_password=user.must_change_password,
-        )
+        else:
+            self._principals[user_id] = principal

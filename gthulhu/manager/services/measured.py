@@ -9,7 +9,7 @@ from gthulhu.manager.services import convert
 from gthulhu.v1 import cluster_pb2, metric_pb2
 
 
-def message(sample: samples.Sample, *, now: datetime.datetime) -> cluster_pb2.NodeMetrics:
+def message(sample: samples.Sample, *, now: datetime.datetime, with_pods: bool = True) -> cluster_pb2.NodeMetrics:
     """Return a sample with its age, which counts from when this manager got it."""
     age = duration_pb2.Duration()
     age.FromTimedelta(max(now - sample.received_at, datetime.timedelta()))
@@ -28,7 +28,7 @@ def message(sample: samples.Sample, *, now: datetime.datetime) -> cluster_pb2.No
                 processes=pod.processes,
                 threads=pod.threads,
             )
-            for pod in sample.pods
+            for pod in (sample.pods if with_pods else ())
         ],
         time=convert.timestamp(sample.taken_at),
         age=age,
