@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -47,7 +47,8 @@ class Pod:
             stdout=subprocess.PIPE,
             stdin=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: procs.write_text(str(os.getpid())),
+            # It has to be in its cgroup before it runs; no thread of the tests holds a lock then.
+            preexec_fn=lambda: procs.write_text(str(os.getpid())),  # noqa: PLW1509 -- see above
         )
         self.node.processes.append(process)
         assert process.stdout
@@ -97,7 +98,7 @@ def _removed(folder: str) -> bool:
     return not pathlib.Path(folder).exists()
 
 
-def until(condition, *, limit: float = 10.0) -> None:
+def until(condition: Callable[[], object], *, limit: float = 10.0) -> None:
     """Return once a condition holds; fail after `limit` seconds."""
     end = time.monotonic() + limit
     while not condition():

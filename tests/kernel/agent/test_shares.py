@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import datetime
 import pathlib
+import subprocess
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.kernel
 SLICE = 20_000_000
 
 
-def intent(pod: machine.Pod, **changes) -> dict[str, intents.Intent]:
+def intent(pod: machine.Pod, **changes: object) -> dict[str, intents.Intent]:
     """Return a set of one intent."""
     values = {
         "id": uuid.uuid4().hex,
@@ -75,17 +76,19 @@ async def live(node: machine.Node, tmp_path: pathlib.Path) -> AsyncIterator[reco
         yield made
 
 
-async def eventually(condition, *, limit: float = 10.0) -> None:
+async def eventually(condition: Callable[[], object], *, limit: float = 10.0) -> None:
     async with asyncio.timeout(limit):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 -- of the kernel's
             await asyncio.sleep(0.01)
 
 
-async def share(hogs) -> float:
+async def share(hogs: list[subprocess.Popen[str]]) -> float:
     return await asyncio.to_thread(machine.share, hogs[0], among=hogs)
 
 
-async def test_priority_3_takes_seven_eighths_and_withdrawal_gives_it_back(node, live):
+async def test_priority_3_takes_seven_eighths_and_withdrawal_gives_it_back(
+    node: machine.Node, live: reconciler.Reconciler
+) -> None:
     strong, neutral = machine.Pod(node=node), machine.Pod(node=node)
     hogs = [await asyncio.to_thread(pod.start) for pod in (strong, neutral)]
     weight = strong.weight()
@@ -112,7 +115,9 @@ async def test_priority_3_takes_seven_eighths_and_withdrawal_gives_it_back(node,
     assert live.outcomes() == {}
 
 
-async def test_a_process_that_starts_later_gets_its_slice_at_once(node, live):
+async def test_a_process_that_starts_later_gets_its_slice_at_once(
+    node: machine.Node, live: reconciler.Reconciler
+) -> None:
     pod = machine.Pod(node=node)
     await live.set_intents(intent(pod, execution_time_ns=SLICE))
     process = await asyncio.to_thread(pod.start)
@@ -122,7 +127,7 @@ async def test_a_process_that_starts_later_gets_its_slice_at_once(node, live):
     await eventually(lambda: next(iter(live.outcomes().values())).outcome.processes == 0)
 
 
-async def test_a_pod_that_comes_after_its_intent_is_found(node, live):
+async def test_a_pod_that_comes_after_its_intent_is_found(node: machine.Node, live: reconciler.Reconciler) -> None:
     pod = machine.Pod(node=node)
     await live.set_intents(intent(pod))
     await eventually(lambda: live.decisions() == [])

@@ -104,7 +104,7 @@ def _age(pid: int) -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - start
 
 
-def test_a_part_of_a_container_is_moved_by_nice(node, world):
+def test_a_part_of_a_container_is_moved_by_nice(node: machine.Node, world: World) -> None:
     pod = machine.Pod(node=node)
     one, other = pod.start(), pod.start()
     settled(one, other)
@@ -119,7 +119,7 @@ def test_a_part_of_a_container_is_moved_by_nice(node, world):
     assert world.enforcer.holds() == frozenset()
 
 
-def test_all_of_one_container_is_moved_by_its_weight(node, world):
+def test_all_of_one_container_is_moved_by_its_weight(node: machine.Node, world: World) -> None:
     pod = machine.Pod(node=node)
     pod.add_container()
     one, other = pod.start(SLEEPER), pod.start(SLEEPER, container=1)
@@ -132,7 +132,9 @@ def test_all_of_one_container_is_moved_by_its_weight(node, world):
     assert (pod.weight(), pod.weight(0), pod.weight(1)) == (16384, 1024, 1024)
 
 
-def test_a_helper_that_has_just_started_does_not_move_the_pod_to_another_lever(node, world):
+def test_a_helper_that_has_just_started_does_not_move_the_pod_to_another_lever(
+    node: machine.Node, world: World
+) -> None:
     pod = machine.Pod(node=node)
     one = pod.start(SLEEPER)
     settled(one)
@@ -141,7 +143,9 @@ def test_a_helper_that_has_just_started_does_not_move_the_pod_to_another_lever(n
 
 
 @pytest.mark.parametrize("qos", ["burstable", "besteffort"])
-def test_pods_in_a_slice_of_the_kubelet_are_reported_as_limited_and_the_slice_stays(node, world, qos):
+def test_pods_in_a_slice_of_the_kubelet_are_reported_as_limited_and_the_slice_stays(
+    node: machine.Node, world: World, qos: str
+) -> None:
     pod = machine.Pod(node=node, qos=qos)
     one = pod.start(SLEEPER)
     assert world.apply(pod, **{f"p{one.pid}": (3, 0)})[one.pid].limits == (limits.LIMITED_BY_QOS,)
@@ -149,13 +153,13 @@ def test_pods_in_a_slice_of_the_kubelet_are_reported_as_limited_and_the_slice_st
     assert int(slice_weight.read_text()) == 1024
 
 
-def test_every_thread_gets_the_slice_new_ones_inherit_it_and_all_are_put_back(node, world):
+def test_every_thread_gets_the_slice_new_ones_inherit_it_and_all_are_put_back(node: machine.Node, world: World) -> None:
     pod = machine.Pod(node=node)
     process = pod.start(THREADED)
     before = threads.get(process.pid)
 
     def slices() -> set[int]:
-        return {threads.get(int(tid)).setting.slice_ns for tid in os.listdir(f"/proc/{process.pid}/task")}
+        return {threads.get(tid).setting.slice_ns for tid in procfs.threads("/proc", process.pid)}
 
     effect = world.apply(pod, **{f"p{process.pid}": (10, 30_000_000)})[process.pid]
     assert (effect.levers, effect.limits) == ((stock.THREAD_SLICE,), ())
@@ -169,7 +173,7 @@ def test_every_thread_gets_the_slice_new_ones_inherit_it_and_all_are_put_back(no
     assert world.enforcer.holds() == frozenset()
 
 
-def test_a_child_that_inherited_what_is_not_meant_for_it_is_put_back(node, world):
+def test_a_child_that_inherited_what_is_not_meant_for_it_is_put_back(node: machine.Node, world: World) -> None:
     pod = machine.Pod(node=node)
     parent, other = pod.start(FORKING), pod.start(SLEEPER)
     settled(parent, other)
@@ -184,7 +188,7 @@ def test_a_child_that_inherited_what_is_not_meant_for_it_is_put_back(node, world
     assert threads.get(parent.pid).setting == threads.Setting(-12, 5_000_000)
 
 
-def test_slices_out_of_range_are_clamped_and_reported(node, world):
+def test_slices_out_of_range_are_clamped_and_reported(node: machine.Node, world: World) -> None:
     pod = machine.Pod(node=node)
     one = pod.start(SLEEPER)
     effect = world.apply(pod, **{f"p{one.pid}": (10, 1_000_000_000)})[one.pid]
@@ -201,7 +205,7 @@ def allow_realtime(node: machine.Node, pod: machine.Pod) -> None:
             file.write_text("10000")
 
 
-def test_realtime_threads_are_left_alone(node, world):
+def test_realtime_threads_are_left_alone(node: machine.Node, world: World) -> None:
     pod = machine.Pod(node=node)
     one = pod.start(SLEEPER)
     allow_realtime(node, pod)
@@ -211,7 +215,7 @@ def test_realtime_threads_are_left_alone(node, world):
     assert os.sched_getscheduler(one.pid) == os.SCHED_RR
 
 
-def test_a_pid_that_lives_again_is_another_process(node, world):
+def test_a_pid_that_lives_again_is_another_process(node: machine.Node, world: World) -> None:
     pod = machine.Pod(node=node)
     one = pod.start(SLEEPER)
     target = world.target(pod, **{f"p{one.pid}": (10, 5_000_000)})
@@ -221,9 +225,7 @@ def test_a_pid_that_lives_again_is_another_process(node, world):
             uid=pod.uid,
             cgroup=pod.cgroup,
             qos="Guaranteed",
-            processes=(
-                processes.Process(key=stale, comm="x", container_id=pod.container_ids[0], threads=(one.pid,)),
-            ),
+            processes=(processes.Process(key=stale, comm="x", container_id=pod.container_ids[0], threads=(one.pid,)),),
         ),
         decisions={
             stale: decisions.Decision(
@@ -243,7 +245,7 @@ def test_a_pid_that_lives_again_is_another_process(node, world):
     assert threads.get(one.pid) == before
 
 
-def test_a_weight_that_someone_else_writes_is_the_new_base(node, world):
+def test_a_weight_that_someone_else_writes_is_the_new_base(node: machine.Node, world: World) -> None:
     pod = machine.Pod(node=node)
     one = pod.start(SLEEPER)
     wanted = {f"p{one.pid}": (5, 0)}
@@ -256,7 +258,7 @@ def test_a_weight_that_someone_else_writes_is_the_new_base(node, world):
     assert pod.weight() == 512
 
 
-def test_the_base_written_again_is_answered_once_a_second(node, world):
+def test_the_base_written_again_is_answered_once_a_second(node: machine.Node, world: World) -> None:
     pod = machine.Pod(node=node)
     one = pod.start(SLEEPER)
     wanted = {f"p{one.pid}": (5, 0)}
@@ -269,7 +271,7 @@ def test_the_base_written_again_is_answered_once_a_second(node, world):
     assert pod.weight() == 4096
 
 
-def test_a_nice_value_that_someone_else_sets_is_the_new_base(node, world):
+def test_a_nice_value_that_someone_else_sets_is_the_new_base(node: machine.Node, world: World) -> None:
     pod = machine.Pod(node=node)
     one, other = pod.start(SLEEPER), pod.start(SLEEPER)
     settled(one, other)
@@ -282,7 +284,7 @@ def test_a_nice_value_that_someone_else_sets_is_the_new_base(node, world):
     assert os.getpriority(os.PRIO_PROCESS, one.pid) == 4
 
 
-def test_weights_end_where_the_kernel_ends(node, world):
+def test_weights_end_where_the_kernel_ends(node: machine.Node, world: World) -> None:
     pod = machine.Pod(node=node)
     one = pod.start(SLEEPER)
     pod.weight_file().write_text("200000")
@@ -291,7 +293,7 @@ def test_weights_end_where_the_kernel_ends(node, world):
     assert pod.weight() == 262144
 
 
-def test_after_a_restart_everything_is_known_and_can_be_withdrawn(node, world):
+def test_after_a_restart_everything_is_known_and_can_be_withdrawn(node: machine.Node, world: World) -> None:
     pod = machine.Pod(node=node)
     one, other = pod.start(SLEEPER), pod.start(SLEEPER)
     settled(one, other)
@@ -305,7 +307,7 @@ def test_after_a_restart_everything_is_known_and_can_be_withdrawn(node, world):
     assert world.enforcer.holds() == frozenset()
 
 
-def test_two_agents_do_not_share_a_node(world):
+def test_two_agents_do_not_share_a_node(world: World) -> None:
     with pytest.raises(errors.ConflictError, match="in use by a running agent"):
         world.open()
 
@@ -326,14 +328,14 @@ sys.stdin.read()
 """
 
 
-def test_after_kill_9_restore_puts_everything_back(node, tmp_path):
+def test_after_kill_9_restore_puts_everything_back(node: machine.Node, tmp_path: pathlib.Path) -> None:
     world = World(node, tmp_path)
     world.enforcer.close()
     pod = machine.Pod(node=node)
     one = pod.start(THREADED)
     before = threads.get(one.pid)
     code = KILLED.format(
-        root=os.getcwd(),
+        root=str(pathlib.Path.cwd()),
         config=world.config.model_dump_json(),
         uid=pod.uid,
         wanted={f"p{one.pid}": (0, 7_000_000)},
@@ -348,9 +350,9 @@ def test_after_kill_9_restore_puts_everything_back(node, tmp_path):
     assert pod.weight() == 16384
     assert probe.restore(world.config, clock=clocks.SystemClock()) == 1
     assert pod.weight() == 1024
-    assert {threads.get(int(tid)) for tid in os.listdir(f"/proc/{one.pid}/task")} == {before}
+    assert {threads.get(tid) for tid in procfs.threads("/proc", one.pid)} == {before}
     assert probe.restore(world.config, clock=clocks.SystemClock()) == 0
 
 
-def test_levels_ask_for_the_nearest_nice_value():
+def test_levels_ask_for_the_nearest_nice_value() -> None:
     assert [levels.nice_offset(one) for one in (0, 3, 10, 20)] == [-12, -9, 0, 12]
