@@ -101,6 +101,11 @@ class Enforcement(config.Section):
 
     enforcer: Literal["auto", "stock", "sched_ext", "external", "observe"] = "auto"
     """`auto` takes the strongest that the node allows."""
+    sched_ext_pinned: bool = False
+    """Whether our own scheduler outlives the agent, so that an upgrade leaves no gap; off, because then nothing but a
+    new agent, or removing /sys/fs/bpf/gthulhu, ends it."""
+    default_slice_us: Annotated[int, annotated_types.Interval(ge=100, le=1_000_000)] = 5_000
+    """The slice, with our own scheduler, of tasks that no strategy gives one."""
     restore_on_exit: bool = False
     """Whether an orderly exit puts everything back; off, because an upgrade should not disturb workloads."""
     external_slice_ms: Annotated[int, annotated_types.Interval(ge=1, le=1000)] = 20

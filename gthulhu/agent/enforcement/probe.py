@@ -5,6 +5,8 @@ import pathlib
 
 from gthulhu.agent import config as configs
 from gthulhu.agent.enforcement import base, external, observe, originals, stock, threads
+from gthulhu.agent.enforcement.sched_ext import enforcer as sched_ext_enforcer
+from gthulhu.agent.enforcement.sched_ext import scheduler
 from gthulhu.agent.kernel import hierarchy as hierarchies
 from gthulhu.agent.kernel import procfs
 from gthulhu.common import clock as clocks
@@ -13,7 +15,8 @@ from gthulhu.common import errors
 _CAP_SYS_NICE = 23
 """capabilities(7); linux/capability.h."""
 
-_SCHED_EXT = pathlib.Path("/sys/kernel/sched_ext")
+PINS = pathlib.Path("/sys/fs/bpf/gthulhu")
+"""Where the scheduler is pinned, if it is to outlive the agent."""
 
 
 def choose_enforcer(config: configs.AgentConfig, *, clock: clocks.Clock) -> base.Enforcer:
@@ -30,12 +33,8 @@ def choose_enforcer(config: configs.AgentConfig, *, clock: clocks.Clock) -> base
         return observe.Observe()
     if wanted == "external":
         return external.External()
-    if wanted == "sched_ext":
-        raise errors.PreconditionError(
-            "ENFORCER_UNAVAILABLE", "enforcement.enforcer: sched_ext is not in this build; use auto, stock or observe"
-        )
-    running = loaded_scheduler()
-    if running and wanted == "auto":
+    running = scheduler.running()
+    if running and not scheduler.is_ours(running) and wanted == "auto":
         return external.External(reason=f"the kernel runs the sched_ext scheduler {running}")
     facilities, obstacles = look(config)
     if not facilities.levers():
@@ -43,7 +42,8 @@ def choose_enforcer(config: configs.AgentConfig, *, clock: clocks.Clock) -> base
         if wanted == "stock":
             raise errors.PreconditionError("ENFORCER_UNAVAILABLE", f"enforcement.enforcer: stock cannot work: {reason}")
         return observe.Observe(reason=reason)
-    return _stock(config, facilities=facilities, clock=clock, reason="; ".join(obstacles))
+    enforcer = _stock(config, facilities=facilities, clock=clock, reason="; ".join(obstacles))
+    return _sched_ext(config, fallback=enforcer, clock=clock) if wanted == "sched_ext" else enforcer
 
 
 def restore(config: configs.AgentConfig, *, clock: clocks.Clock) -> int:
@@ -86,14 +86,29 @@ def look(config: configs.AgentConfig) -> tuple[stock.Facilities, tuple[str, ...]
     return stock.Facilities(weights=writable, nice=nice, default_slice_ns=default_slice_ns), tuple(obstacles)
 
 
-def loaded_scheduler() -> str:
-    """Return the name of the sched_ext scheduler that the kernel runs; empty where it runs none."""
+def _sched_ext(
+    config: configs.AgentConfig, *, fallback: base.Enforcer, clock: clocks.Clock
+) -> sched_ext_enforcer.SchedExt:
+    """Return our own scheduler's enforcer, which puts it into the kernel."""
+    if not sched_ext_enforcer.bandwidth_operations():
+        raise errors.PreconditionError(
+            "ENFORCER_UNAVAILABLE",
+            "enforcement.enforcer: sched_ext needs Linux 6.17 or later: before, pods' CPU limits would not hold",
+        )
+    settings = config.enforcement
     try:
-        if (_SCHED_EXT / "state").read_text().strip() != "enabled":
-            return ""
-        return (_SCHED_EXT / "root" / "ops").read_text().strip()
-    except OSError:
-        return ""
+        return sched_ext_enforcer.SchedExt(
+            load=lambda: scheduler.Scheduler(
+                slice_ns=settings.default_slice_us * 1000, pins=PINS if settings.sched_ext_pinned else None
+            ),
+            hierarchy=hierarchies.find(config.node.cgroup_root),
+            fallback=fallback,
+            clock=clock,
+        )
+    except errors.DomainError as error:
+        raise errors.PreconditionError(
+            "ENFORCER_UNAVAILABLE", f"enforcement.enforcer: sched_ext cannot work: {error.message}"
+        ) from error
 
 
 def _stock(
