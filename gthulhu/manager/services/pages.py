@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import heapq
 import json
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -27,9 +28,10 @@ def page(items: Iterable[Item], *, key: Callable[[Item], Key], size: int, token:
         InvalidInputError: No call returned such a token.
     """
     after = _read(token) if token else None
-    rest = sorted((item for item in items if after is None or key(item) > after), key=key)
-    chosen = rest[: size or DEFAULT_SIZE]
-    return chosen, _write(key(chosen[-1])) if len(rest) > len(chosen) else ""
+    size = size or DEFAULT_SIZE
+    found = heapq.nsmallest(size + 1, (item for item in items if after is None or key(item) > after), key=key)
+    chosen = found[:size]
+    return chosen, _write(key(chosen[-1])) if len(found) > size else ""
 
 
 def _write(key: Key) -> str:
