@@ -155,8 +155,7 @@ local function set_body(handle, text)
   return headers
 end
 
-local function present_error(handle, grpc_status)
-  local headers = handle:headers()
+local function present_error(handle, headers, grpc_status)
   local status, body = headers:get("x-rest-status"), headers:get("x-rest-error")
   if not body then
     local meaning = STATUS[grpc_status] or INTERNAL
@@ -175,28 +174,26 @@ local function present_error(handle, grpc_status)
   clean(headers)
 end
 
--- The manager sends an error as trailers. They stand in the headers where nothing else was sent before; where initial
--- metadata was, Envoy moves the status there, and what the manager finished for REST stays in the trailers.
-local function adopt_trailers(handle)
-  handle:body(true)
-  local trailers = handle:trailers()
-  if not trailers then
-    return
-  end
-  local headers = handle:headers()
-  for _, name in ipairs({ "x-rest-status", "x-rest-error", "retry-after" }) do
-    local value = trailers:get(name)
-    if value then
-      headers:replace(name, value)
+-- What the manager says to REST clients may come as initial metadata, or as trailers; trailers stand in the headers
+-- where nothing else was sent before. Returns the body, and the headers with all of it.
+local function collect(handle)
+  local body = handle:body(true)
+  local headers, trailers = handle:headers(), handle:trailers()
+  if trailers then
+    for _, name in ipairs({ "x-rest-status", "x-rest-error", "retry-after" }) do
+      local value = trailers:get(name)
+      if value then
+        headers:replace(name, value)
+      end
     end
+    clean(trailers)
   end
-  clean(trailers)
+  return body, headers
 end
 
 function envoy_on_response(handle)
   local context = handle:filterContext()
-  local method = context:get("rpc")
-  if not method then
+  if not context:get("rpc") then
     return
   end
   local headers = handle:headers()
@@ -204,28 +201,23 @@ function envoy_on_response(handle)
   if not grpc_status and headers:get(":status") ~= "200" then
     return -- Envoy's own reply, which has its shape already
   end
-  if grpc_status and grpc_status ~= "0" then
-    if not headers:get("x-rest-error") then
-      adopt_trailers(handle)
-    end
-    return present_error(handle, grpc_status)
-  end
-  if context:get("stream") then
+  local failed = grpc_status and grpc_status ~= "0"
+  if context:get("stream") and not failed then
     return clean(headers)
+  end
+  local bare, wide = context:get("bare"), context:get("wide") -- out of scope after body()
+  local body
+  body, headers = collect(handle)
+  if failed then
+    return present_error(handle, headers, grpc_status)
   end
   local status = headers:get("x-rest-status")
   if status then
     headers:replace(":status", status)
   end
   clean(headers)
-  if context:get("bare") then
-    return
+  if not bare then
+    local json = body:getBytes(0, body:length())
+    set_body(handle, envelope(wide and unquote(json, wide) or json))
   end
-  local wide = context:get("wide") -- before body(), after which the context is out of scope
-  local body = handle:body(true)
-  local json = body:getBytes(0, body:length())
-  if wide then
-    json = unquote(json, wide)
-  end
-  set_body(handle, envelope(json))
 end

@@ -4,6 +4,7 @@ import datetime
 import json
 
 import grpc
+import pytest
 from google.api import httpbody_pb2
 from google.protobuf import json_format, timestamp_pb2
 
@@ -54,11 +55,17 @@ async def test_nothing_of_grpc_shows(manager: harness.Upstream, url: str) -> Non
     assert "trailer" not in answer.headers
 
 
-async def test_health_is_bare_and_503_where_a_check_fails(manager: harness.Upstream, url: str) -> None:
+@pytest.mark.parametrize("trailing", [False, True], ids=["initial", "trailing"])
+async def test_health_is_bare_and_503_where_a_check_fails(
+    manager: harness.Upstream, url: str, *, trailing: bool
+) -> None:
     async def unhealthy(
         _request: system_pb2.GetHealthRequest, context: grpc.aio.ServicerContext
     ) -> system_pb2.GetHealthResponse:
-        await context.send_initial_metadata((("x-rest-status", "503"),))
+        if trailing:
+            context.set_trailing_metadata((("x-rest-status", "503"),))
+        else:
+            await context.send_initial_metadata((("x-rest-status", "503"),))
         return system_pb2.GetHealthResponse(status="unhealthy", checks={"store": "gone"})
 
     manager.answer("GetHealth", system_pb2.GetHealthResponse(status="healthy", service="gthulhu-manager"))
