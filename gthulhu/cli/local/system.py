@@ -35,6 +35,8 @@ class Plan:
     grpc_port: int
     admin_password_file: pathlib.Path | None = None
     """None: the manager makes one up, and prints it once."""
+    manager_metrics_port: int = 0
+    """0: made up by the kernel."""
     reflection: bool = False
 
     @property
@@ -99,7 +101,7 @@ def _manager_toml(plan: Plan) -> str:
             "server": {
                 "host": plan.listen,
                 "grpc_address": f"{LOOPBACK}:{plan.grpc_port}",
-                "metrics_address": f"{LOOPBACK}:0",
+                "metrics_address": f"{LOOPBACK}:{plan.manager_metrics_port}",
                 "reflection": plan.reflection,
             },
             "logging": {"format": "text"},
