@@ -80,7 +80,7 @@ def build_manager(
         clock: In place of the machine's.
 
     Raises:
-        PreconditionError: The configuration names no inventory, or keys that cannot be used.
+        PreconditionError: The configuration names no inventory, a store that there is not, or keys that cannot be used.
     """
     clock = clock or clocks.SystemClock()
     store = store or _store(config, clock)
@@ -251,12 +251,25 @@ async def _ensure_admin(
 
 
 def _store(config: configs.ManagerConfig, clock: clocks.Clock) -> stores.Store:
-    """Return the configured store: MongoDB where one is named, else the embedded one."""
+    """Return the configured store; never the embedded one where another is meant."""
+    if config.mongodb.host or config.store.uri.get_secret_value():
+        raise errors.PreconditionError(
+            "STORE_UNSUPPORTED", "mongodb.host or store.uri is set, but this release has the embedded store only"
+        )
     return sqlite.SqliteStore(config.path(config.store.path), clock=clock)
 
 
 def _inventory(config: configs.ManagerConfig, clock: clocks.Clock) -> inventories.Inventory:
     """Return the configured inventory: a cluster where one is named, else a file."""
+    if config.k8s.in_cluster or config.k8s.kube_config_path:
+        from gthulhu.manager.inventory import api, kubernetes  # noqa: PLC0415 - 0.35 s that only clusters need
+
+        path = config.k8s.kube_config_path
+        return kubernetes.KubernetesInventory(
+            server=api.Api(api.from_file(path) if path else api.in_cluster()),
+            source=f"kubernetes:{path or 'in-cluster'}",
+            clock=clock,
+        )
     if config.inventory.file is None:
         raise errors.PreconditionError(
             "INVENTORY_MISSING",

@@ -54,6 +54,7 @@ class World:
         self.revision = 0
         """Of the store: what the view holds at least."""
         self.inventory_version = 0
+        self._inventory_seen = 0
         self.inventory_source = ""
 
     # What is there.
@@ -231,6 +232,7 @@ class World:
             self._matcher.refile()
             self.inventory_synced = True
         self.inventory_version = change.version
+        self._inventory_seen = max(change.version, change.seen)
         self._tell(nodes)
 
     def expire(self, now: datetime.datetime) -> None:
@@ -329,7 +331,7 @@ class World:
                 listener(frozenset(nodes))
 
     def _holds(self, revision: int, inventory_version: int) -> bool:
-        return self.synced and self.revision >= revision and self.inventory_version >= inventory_version
+        return self.synced and self.revision >= revision and self._inventory_seen >= inventory_version
 
 
 def _is_over(value: Strategy, now: datetime.datetime) -> bool:

@@ -12,7 +12,9 @@ class InventoryChange:
     """Some of what has changed, in the order in which it happened."""
 
     version: int
-    """Rises with each change; comparable between replicas only for one `source`."""
+    """Rises with each change of pods; comparable between replicas only for one `source`."""
+    seen: int = 0
+    """How far the source has been followed without finding more, where that is further than `version`."""
     pods: tuple[Pod, ...] = ()
     """New or changed."""
     removed_pods: tuple[str, ...] = ()
