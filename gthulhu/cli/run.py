@@ -48,8 +48,8 @@ def restore(*, config: str | None, state_dir: pathlib.Path | None) -> None:
 
     loaded = settings.agent(config=config, state_dir=state_dir).settings
     logs.configure(level=loaded.logging.level, format="text")
-    probe.choose_enforcer(loaded, clock=clock.SystemClock()).withdraw_all()
-    print("everything is as the agent found it")
+    count = probe.restore(loaded, clock=clock.SystemClock())
+    print(f"everything is as the agent found it ({count} pods put back)")
 
 
 def show_config(*, kind: str, config: str | None, state_dir: pathlib.Path | None) -> Iterator[str]:
