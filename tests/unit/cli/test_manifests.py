@@ -1,0 +1,84 @@
+"""Strategies as YAML: what is taken, and how clearly the rest is refused."""
+
+import pathlib
+
+import pytest
+
+from gthulhu.cli.user import manifests
+from gthulhu.common import errors
+
+HEAD = "apiVersion: gthulhu.io/v1\nkind: SchedulingStrategy\n"
+COMPLETE = f"""{HEAD}
+metadata: {{name: web-first, namespace: team-a}}
+spec:
+  description: for the shop
+  labelSelectors: [{{key: app, value: nginx}}]
+  k8sNamespace: [prod]
+  commandRegex: nginx
+  priority: 3
+  executionTime: 20000000
+  expiresAt: 2030-01-01T00:00:00Z
+"""
+
+
+def read(folder: pathlib.Path, text: str) -> list:
+    (folder / "one.yaml").write_text(text)
+    return manifests.read([folder / "one.yaml"])
+
+
+def test_every_field_arrives(tmp_path: pathlib.Path) -> None:
+    (one,) = read(tmp_path, COMPLETE)
+    assert (one.name, one.strategy_namespace, one.description) == ("web-first", "team-a", "for the shop")
+    assert [(selector.key, selector.value) for selector in one.label_selectors] == [("app", "nginx")]
+    assert list(one.k8s_namespace) == ["prod"]
+    assert (one.command_regex, one.priority, one.execution_time) == ("nginx", 3, 20_000_000)
+    assert one.expires_at.ToJsonString() == "2030-01-01T00:00:00Z"
+
+
+def test_an_absent_priority_stays_absent(tmp_path: pathlib.Path) -> None:
+    (one,) = read(tmp_path, f"{HEAD}metadata: {{name: a}}\nspec: {{allPods: true}}\n")
+    assert not one.HasField("priority")
+
+
+def test_folders_and_several_documents_are_read_in_order(tmp_path: pathlib.Path) -> None:
+    document = HEAD + "metadata: {{name: {}}}\nspec: {{allPods: true}}\n"
+    (tmp_path / "b.yml").write_text(document.format("third"))
+    (tmp_path / "a.yaml").write_text(document.format("first") + "---\n" + document.format("second"))
+    (tmp_path / "notes.txt").write_text("not a manifest")
+    assert [one.name for one in manifests.read([tmp_path])] == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"{HEAD}metadata: {{name: a}}\nspec: {{labelSelector: []}}", "did you mean labelSelectors?"),
+        (f"{HEAD}metadata: {{name: a}}\nspec: {{labelSelectors: [{{keys: app}}]}}", "did you mean key?"),
+        (f"{HEAD}metadata: {{nam: a}}\nspec: {{}}", "did you mean name?"),
+        (f"{HEAD}metadata: {{name: a}}\nspec: {{}}\nstatus: {{}}", "status: is not known"),
+        (f"{HEAD}metadata: {{name: a}}\nspec: {{matchedPods: 3}}", "matchedPods: is not known"),
+        (f"{HEAD}metadata: {{name: a}}\nspec: {{name: b}}", "name: is not known"),
+        (f"{HEAD}metadata: {{}}\nspec: {{}}", "metadata.name"),
+        (f"{HEAD}metadata: {{name: a}}\nspec: {{priority: high}}", "priority"),
+        (f"{HEAD}metadata: {{name: a}}\nspec: 3", "must be keys and values"),
+        ("apiVersion: v1\nkind: Pod\n", "apiVersion"),
+        ("- a\n- b\n", "must be keys and values"),
+        ("a: [", "is no YAML"),
+        ("", "no strategies"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: pathlib.Path, text: str, says: str) -> None:
+    with pytest.raises(errors.InvalidInputError, match=r"one\.yaml") as caught:
+        read(tmp_path, text)
+    assert says in caught.value.message
+
+
+def test_a_missing_file_is_named(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(errors.InvalidInputError, match=r"none\.yaml.*No such file"):
+        manifests.read([tmp_path / "none.yaml"])
+
+
+def test_what_was_written_compares_equal_however_defaults_were_spelt(tmp_path: pathlib.Path) -> None:
+    (short,) = read(tmp_path, f"{HEAD}metadata: {{name: a}}\nspec: {{allPods: true}}")
+    spelt = f"{HEAD}metadata: {{name: a, namespace: default}}\nspec: {{allPods: true, priority: 10, suspended: false}}"
+    (long,) = read(tmp_path, spelt)
+    assert manifests.written(short) == manifests.written(long)
