@@ -72,6 +72,12 @@ def _options(
                 upstreams=upstreams or [_reachable(loaded.server.grpc_address)],
                 certificates=certificates or loaded.path(loaded.identity.folder),
                 trust_domain=loaded.identity.trust_domain,
+                tls=_certificate(loaded),
+                cors_origins=loaded.gateway.cors_origins,
+                login_attempts=loaded.gateway.login_attempts,
+                trusted_proxies=loaded.gateway.trusted_proxies,
+                request_timeout=loaded.gateway.request_seconds,
+                access_log=loaded.gateway.access_log,
             )
         else:
             wanted = options.Options(
@@ -82,6 +88,13 @@ def _options(
     except ValueError as error:
         raise errors.InvalidInputError("GATEWAY_INVALID", str(error)) from None
     return wanted, loaded.state_dir
+
+
+def _certificate(loaded: manager_config.ManagerConfig) -> options.Certificate | None:
+    chain, key = loaded.gateway.tls_certificate, loaded.gateway.tls_key
+    if (chain is None) != (key is None):
+        raise ValueError("gateway.tls_certificate and gateway.tls_key: set both or none")
+    return options.Certificate(chain=loaded.path(chain), key=loaded.path(key)) if chain and key else None
 
 
 def _reachable(address: str) -> str:

@@ -146,6 +146,25 @@ class Distribution(config.Section):
     """A session whose replica has not renewed it for so long counts as gone."""
 
 
+class Gateway(config.Section):
+    """`[gateway]`: what `gthulhu gateway manager` offers clients; the manager itself does not read it."""
+
+    tls_certificate: pathlib.Path | None = None
+    """PEM chain that clients see; without it the gateway speaks plain HTTP."""
+    tls_key: pathlib.Path | None = None
+    """PEM key of `tls_certificate`."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins (`https://host`) whose pages may call the API from a browser."""
+    login_attempts: Annotated[int, annotated_types.Interval(ge=1, le=1_000_000)] = 5
+    """How often one client address may try to log in within a minute."""
+    trusted_proxies: Annotated[int, annotated_types.Interval(ge=0, le=16)] = 0
+    """How many proxies stand in front, whose `x-forwarded-for` is believed; 0 takes the connection's address."""
+    request_seconds: Annotated[float, annotated_types.Interval(ge=1, le=300)] = 15.0
+    """Time for one answer; event streams have no limit."""
+    access_log: str = "/dev/stdout"
+    """File for one line of JSON a request; empty: none."""
+
+
 class ManagerConfig(config.Settings):
     """Everything that a manager can be told."""
 
@@ -164,3 +183,4 @@ class ManagerConfig(config.Settings):
     account: Account = Account()
     passwords: Passwords = Passwords()
     distribution: Distribution = Distribution()
+    gateway: Gateway = Gateway()
