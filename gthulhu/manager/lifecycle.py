@@ -97,17 +97,18 @@ class Manager:
         stack.push_async_callback(parts.store.close)
         stack.callback(parts.close)
         await parts.prepare()
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
         checks = health.aio.HealthServicer()
+        server = self._listen(checks)
+        if parts.config.server.metrics_address:
+            self.metrics_port = stack.enter_context(parts.exposition.served(parts.config.server.metrics_address))
+        # What can be wrong with the configuration has been seen by now: a task group wraps what is raised within it.
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
         for work in (
             parts.world.run(store=parts.store, inventory=parts.inventory),
             parts.sessions.run(),
             self._follow_health(checks),
         ):
             stack.callback(tasks.create_task(work).cancel)
-        if parts.config.server.metrics_address:
-            self.metrics_port = stack.enter_context(parts.exposition.served(parts.config.server.metrics_address))
-        server = self._listen(checks)
         await server.start()
         stack.push_async_callback(self._stop, server, checks)
         _LOG.info("manager %s listens on port %d", parts.replica, self.grpc_port)
