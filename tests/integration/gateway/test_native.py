@@ -19,11 +19,9 @@ from gthulhu.v1 import (
     enrollment_pb2_grpc,
     intent_pb2,
     intent_pb2_grpc,
-    metric_pb2,
     metric_pb2_grpc,
     node_pb2,
     node_pb2_grpc,
-    session_pb2,
     session_pb2_grpc,
     strategy_pb2,
     strategy_pb2_grpc,
@@ -96,19 +94,14 @@ async def test_the_systems_own_services_do_not_pass(manager: harness.Upstream, c
         decision_maker_pb2_grpc.DecisionMakerServiceStub(channel).ListPodPids(
             decision_maker_pb2.ListPodPidsRequest(), timeout=5
         ),
-        session_pb2_grpc.SessionServiceStub(channel)
-        .StreamIntents(iter([session_pb2.StreamIntentsRequest()]), timeout=5)
-        .read(),
-        metric_pb2_grpc.MetricServiceStub(channel)
-        .StreamMetrics(iter([metric_pb2.StreamMetricsRequest()]), timeout=5)
-        .read(),
+        # Nothing is written: a write that meets an ended call would hide its status.
+        session_pb2_grpc.SessionServiceStub(channel).StreamIntents(timeout=5),
+        metric_pb2_grpc.MetricServiceStub(channel).StreamMetrics(timeout=5),
     ]
 
     for call in calls:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await call
-        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-        assert "{" not in (caught.value.details() or "")
+        assert await call.code() == grpc.StatusCode.UNIMPLEMENTED
+        assert "{" not in await call.details()
     assert manager.requests == []
 
 
