@@ -1,6 +1,7 @@
 """Generate what is written down in code already; with `--check`, only tell whether it is stale.
 
-config/*.toml and docs/reference/configuration.md from the settings classes, docs/reference/cli.md from the commands.
+config/*.toml and docs/reference/configuration.md from the settings classes, docs/reference/cli.md from the commands,
+docs/reference/metrics.md from the registries.
 """
 
 import argparse
@@ -14,9 +15,14 @@ from typing import Any
 import typer.main
 
 from gthulhu.agent import config as agent_config
+from gthulhu.agent.metrics import exposition
 from gthulhu.cli import app
+from gthulhu.common import clock as clocks
 from gthulhu.common import config
 from gthulhu.manager import config as manager_config
+from gthulhu.manager import metrics as manager_metrics
+from gthulhu.manager.distribution import sessions, world
+from gthulhu.manager.store import sqlite
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROGRAMS = (
@@ -24,6 +30,21 @@ PROGRAMS = (
     ("agent", "dm_config.toml", agent_config.AgentConfig),
 )
 WIDTH = 110
+METRICS = """# Metrics
+
+Prometheus text. The agent serves it at `http://<server.metrics_address>/metrics` (`127.0.0.1:9090`) and through its
+own gateway at `/metrics`, the manager at `http://<server.metrics_address>/metrics` (`127.0.0.1:9091`).
+
+## Agent
+
+`gthulhu_agent_scheduler_*` come from an external scheduler while one reports (label `source="external"`), else from the
+kernel (`source="kernel"`: of these only `nr_running`, `nr_queued` and `nr_online_cpus` are known).
+`gthulhu_agent_pod_*` carry the labels `namespace`, `pod` and `pod_uid`, for pods that have decisions.
+
+{agent}
+## Manager
+
+{manager}"""
 
 
 def toml(program: str, name: str, cls: type[config.Settings]) -> str:
@@ -90,6 +111,16 @@ def commands() -> str:
     return "\n".join(parts) + "\n"
 
 
+def metrics() -> str:
+    """Return the reference of every Prometheus metric."""
+    clock = clocks.SystemClock()
+    view = world.World(clock=clock, denied_namespaces=())
+    store = sqlite.SqliteStore(pathlib.Path("unused"), clock=clock)
+    held = sessions.Sessions(view=view, store=store, clock=clock, replica="", settings=sessions.Settings())
+    manager = manager_metrics.Exposition(version="", replica="", view=view, held=held)
+    return METRICS.format(agent=exposition.reference(), manager=manager_metrics.reference(manager))
+
+
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - a command of typer's own click
     if path != "gthulhu":
         yield path, command
@@ -116,6 +147,7 @@ def main() -> int:
     wanted = {ROOT / "config" / name: toml(program, name, cls) for program, name, cls in PROGRAMS}
     wanted[ROOT / "docs" / "reference" / "configuration.md"] = configuration()
     wanted[ROOT / "docs" / "reference" / "cli.md"] = commands()
+    wanted[ROOT / "docs" / "reference" / "metrics.md"] = metrics()
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if check:
         for path in stale:

@@ -12,26 +12,43 @@ from gthulhu.agent.metrics import sampler as samplers
 
 PREFIX = "gthulhu_agent_"
 
-_SCHEDULER = {
-    "usersched_last_run_at": "When the user-space part of the scheduler last ran, Unix nanoseconds.",
-    "nr_queued": "Tasks that wait in the scheduler's queues.",
-    "nr_scheduled": "Tasks that the scheduler has taken from the kernel and not dispatched yet.",
-    "nr_running": "Tasks that run now.",
-    "nr_online_cpus": "CPUs that are online.",
-    "nr_user_dispatches": "Dispatches by the user-space part, since the scheduler's start.",
-    "nr_kernel_dispatches": "Dispatches by the kernel part, since the scheduler's start.",
-    "nr_cancel_dispatches": "Dispatches that were cancelled, since the scheduler's start.",
-    "nr_bounce_dispatches": "Dispatches that went to another queue than intended, since the scheduler's start.",
-    "nr_failed_dispatches": "Dispatches that failed, since the scheduler's start.",
-    "nr_sched_congested": "How often the scheduler was congested, since its start.",
-}
-_SCHEDULER_GAUGES = frozenset({"usersched_last_run_at", "nr_queued", "nr_scheduled", "nr_running", "nr_online_cpus"})
+_SCHEDULER_NOW: Sequence[tuple[str, str, Callable[[samplers.MetricSet], float]]] = (
+    (
+        "last_run_timestamp_seconds",
+        "When the user-space part of the scheduler last ran, Unix time.",
+        lambda one: one.usersched_last_run_at / 1e9,
+    ),
+    ("nr_queued", "Tasks that wait in the scheduler's queues.", lambda one: one.nr_queued),
+    (
+        "nr_scheduled",
+        "Tasks that the scheduler has taken from the kernel and not dispatched yet.",
+        lambda one: one.nr_scheduled,
+    ),
+    ("nr_running", "Tasks that run now.", lambda one: one.nr_running),
+    ("nr_online_cpus", "CPUs that are online.", lambda one: one.nr_online_cpus),
+)
+_SCHEDULER: Sequence[tuple[str, str, Callable[[samplers.MetricSet], float]]] = (
+    ("user_dispatches", "Dispatches by the scheduler's user-space part.", lambda one: one.nr_user_dispatches),
+    ("kernel_dispatches", "Dispatches by its kernel part.", lambda one: one.nr_kernel_dispatches),
+    ("cancel_dispatches", "Dispatches that were cancelled.", lambda one: one.nr_cancel_dispatches),
+    (
+        "bounce_dispatches",
+        "Dispatches that went to another queue than intended.",
+        lambda one: one.nr_bounce_dispatches,
+    ),
+    ("failed_dispatches", "Dispatches that failed.", lambda one: one.nr_failed_dispatches),
+    ("congested", "How often the scheduler was congested.", lambda one: one.nr_sched_congested),
+)
 
 _POD: Sequence[tuple[str, str, Callable[[collecting.Counters], float]]] = (
     ("run_seconds", "Time that the pod's threads were on a CPU.", lambda one: one.run_ns / 1e9),
     ("wait_seconds", "Time that the pod's threads were runnable and waited for a CPU.", lambda one: one.wait_ns / 1e9),
     ("voluntary_switches", "Voluntary context switches of the pod's threads.", lambda one: one.voluntary_switches),
-    ("involuntary_switches", "Involuntary context switches of them.", lambda one: one.involuntary_switches),
+    (
+        "involuntary_switches",
+        "Involuntary context switches of the pod's threads.",
+        lambda one: one.involuntary_switches,
+    ),
     ("migrations", "Moves of the pod's threads from one CPU to another.", lambda one: one.migrations),
 )
 
@@ -83,7 +100,7 @@ class Exposition:
         self.rejected = self._counter("intents_rejected", "Intents of the manager that could not be taken.")
         self.samples = self._counter("metric_samples", "Samples taken for the manager.")
         self.samples_dropped = self._counter("metric_samples_dropped", "Samples that a newer one replaced unsent.")
-        self.tokens = self._counter("tokens_issued", "Tokens asked for, by what came of it.", ("outcome",))
+        self.tokens = self._counter("token_requests", "Tokens asked for, by what came of it.", ("outcome",))
 
     def follow(self, readings: Readings) -> None:
         """Show these values too; to be called once."""
@@ -121,13 +138,13 @@ class _Live(registry.Collector):
 
     def _scheduler(self) -> Iterator[core.Metric]:
         figures, source = self._readings.scheduler()
-        for name, text in _SCHEDULER.items():
-            family: core.GaugeMetricFamily | core.CounterMetricFamily
-            if name in _SCHEDULER_GAUGES:
-                family = core.GaugeMetricFamily(f"{PREFIX}scheduler_{name}", text, labels=("source",))
-            else:
-                family = core.CounterMetricFamily(f"{PREFIX}scheduler_{name}", text, labels=("source",))
-            family.add_metric((source,), getattr(figures, name))
+        for name, text, value in _SCHEDULER_NOW:
+            gauge = core.GaugeMetricFamily(f"{PREFIX}scheduler_{name}", text, labels=("source",))
+            gauge.add_metric((source,), value(figures))
+            yield gauge
+        for name, text, value in _SCHEDULER:
+            family = core.CounterMetricFamily(f"{PREFIX}scheduler_{name}", text, labels=("source",))
+            family.add_metric((source,), value(figures))
             yield family
 
     def _pods(self) -> Iterator[core.Metric]:

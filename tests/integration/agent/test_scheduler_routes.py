@@ -262,7 +262,7 @@ async def test_an_external_schedulers_counters_are_the_nodes(installation: Insta
         answer = await stub.GetMetrics(pb2.GetMetricsRequest())
         assert answer.content_type.startswith("text/plain; version=0.0.4")
         assert 'gthulhu_agent_scheduler_nr_queued{source="external"} 12.0' in answer.data.decode()
-        assert 'gthulhu_agent_tokens_issued_total{outcome="issued"} 1.0' in answer.data.decode()
+        assert 'gthulhu_agent_token_requests_total{outcome="issued"} 1.0' in answer.data.decode()
 
 
 async def test_health_and_version_need_no_token(installation: Installation) -> None:
