@@ -80,7 +80,7 @@ def build_manager(
         clock: In place of the machine's.
 
     Raises:
-        PreconditionError: The configuration names no inventory, a store that there is not, or keys that cannot be used.
+        PreconditionError: The configuration names no inventory, or keys that cannot be used.
     """
     clock = clock or clocks.SystemClock()
     store = store or _store(config, clock)
@@ -251,12 +251,16 @@ async def _ensure_admin(
 
 
 def _store(config: configs.ManagerConfig, clock: clocks.Clock) -> stores.Store:
-    """Return the configured store; never the embedded one where another is meant."""
-    if config.mongodb.host or config.store.uri.get_secret_value():
-        raise errors.PreconditionError(
-            "STORE_UNSUPPORTED", "mongodb.host or store.uri is set, but this release has the embedded store only"
-        )
-    return sqlite.SqliteStore(config.path(config.store.path), clock=clock)
+    """Return the configured store: MongoDB where one is named, else the embedded one."""
+    uri, given = config.store.uri.get_secret_value(), config.mongodb
+    if not uri and not given.host:
+        return sqlite.SqliteStore(config.path(config.store.path), clock=clock)
+    from gthulhu.manager.store import mongodb  # noqa: PLC0415 - its driver is for those who use it
+
+    if not uri:
+        password = given.password.get_secret_value()
+        uri = mongodb.uri(host=given.host, port=given.port, user=given.user, password=password)
+    return mongodb.MongoStore(uri, database=given.database, clock=clock)
 
 
 def _inventory(config: configs.ManagerConfig, clock: clocks.Clock) -> inventories.Inventory:
