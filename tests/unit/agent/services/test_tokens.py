@@ -59,7 +59,7 @@ def test_another_key_gets_nothing(keys: tuple[rsa.RSAPrivateKey, rsa.RSAPrivateK
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     for given in (text, private.decode(), "", "x"):
-        with pytest.raises(errors.UnauthenticatedError, match="^Public key verification failed$"):
+        with pytest.raises(errors.UnauthenticatedError, match=r"^Public key verification failed$"):
             rig.tokens.issue(given)
     assert set(rig.counted) == {"refused"}
 
