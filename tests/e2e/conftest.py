@@ -68,8 +68,11 @@ class Installation:
         self.children.await_ready(condition, what=what, seconds=SECONDS, interval=0.02)
 
     def node(self) -> dict[str, Any]:
-        """Return the node as the manager shows it."""
-        status, answer = self.request("GET", "/api/v1/nodes")
+        """Return the node as the manager shows it; with the state UNKNOWN while nobody can be asked."""
+        try:
+            status, answer = self.request("GET", "/api/v1/nodes")
+        except OSError:
+            return {"state": "UNKNOWN"}
         nodes = answer["data"]["nodes"] if status == 200 else []
         return next((one for one in nodes if one["name"] == NODE), {"state": "UNKNOWN"})
 
@@ -138,4 +141,5 @@ def _plan(state: pathlib.Path, tree: cgroups.PodTree, pods: tuple[workload.DemoP
         grpc_port=grpc_port,
         manager_metrics_port=metrics_port,
         admin_password_file=state / "password",
+        reflection=True,
     )

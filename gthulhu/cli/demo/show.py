@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Sequence
 
+import rich.box
 import rich.console
 import rich.live
 import rich.table
@@ -47,7 +48,8 @@ class Display:
 
     def table(self) -> rich.table.Table:
         """Return what has been seen so far."""
-        table = rich.table.Table("pod", title="share of the CPU, and wait on its run queue", title_justify="left")
+        title = "share of the CPU, and wait on its run queue"
+        table = rich.table.Table("pod", title=title, title_justify="left", box=rich.box.SIMPLE_HEAD)
         for phase in self._phases:
             table.add_column(phase, justify="right")
         for number, pod in enumerate(self._pods):
