@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from gthulhu.v1 import options_pb2 as gthulhu_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgthulhu/v1/enrollment.proto\x12\ngthulhu.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18gthulhu/v1/options.proto\"\xa3\x01\n\rEnrollRequest\x12\x1d\n\x03\x63sr\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x01R\x03\x63sr\x12?\n\x15service_account_token\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01H\x00R\x13serviceAccountToken\x12)\n\njoin_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04H\x00R\tjoinTokenB\x07\n\x05proof\"\xab\x01\n\x0e\x45nrollResponse\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12+\n\x11\x63\x65rtificate_chain\x18\x02 \x01(\tR\x10\x63\x65rtificateChain\x12\x1d\n\nnode_token\x18\x03 \x01(\tR\tnodeToken\x12\x39\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt2\\\n\x11\x45nrollmentService\x12G\n\x06\x45nroll\x12\x19.gthulhu.v1.EnrollRequest\x1a\x1a.gthulhu.v1.EnrollResponse\"\x06\x92\xc2\x18\x02\x08\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgthulhu/v1/enrollment.proto\x12\ngthulhu.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18gthulhu/v1/options.proto\"\xa3\x01\n\rEnrollRequest\x12\x1d\n\x03\x63sr\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x01R\x03\x63sr\x12?\n\x15service_account_token\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01H\x00R\x13serviceAccountToken\x12)\n\njoin_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x10H\x00R\tjoinTokenB\x07\n\x05proof\"\xab\x01\n\x0e\x45nrollResponse\x12\x12\n\x04node\x18\x01 \x01(\tR\x04node\x12+\n\x11\x63\x65rtificate_chain\x18\x02 \x01(\tR\x10\x63\x65rtificateChain\x12\x1d\n\nnode_token\x18\x03 \x01(\tR\tnodeToken\x12\x39\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt2\\\n\x11\x45nrollmentService\x12G\n\x06\x45nroll\x12\x19.gthulhu.v1.EnrollRequest\x1a\x1a.gthulhu.v1.EnrollResponse\"\x06\x92\xc2\x18\x02\x08\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,7 +39,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENROLLREQUEST'].fields_by_name['service_account_token']._loaded_options = None
   _globals['_ENROLLREQUEST'].fields_by_name['service_account_token']._serialized_options = b'\272H\006r\004\030\200\200\001'
   _globals['_ENROLLREQUEST'].fields_by_name['join_token']._loaded_options = None
-  _globals['_ENROLLREQUEST'].fields_by_name['join_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_ENROLLREQUEST'].fields_by_name['join_token']._serialized_options = b'\272H\005r\003\030\200\020'
   _globals['_ENROLLMENTSERVICE'].methods_by_name['Enroll']._loaded_options = None
   _globals['_ENROLLMENTSERVICE'].methods_by_name['Enroll']._serialized_options = b'\222\302\030\002\010\001'
   _globals['_ENROLLREQUEST']._serialized_start=132

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class EnrollmentServiceStub:
-    """EnrollmentService gives agents their identity. It is reachable without a client certificate (an agent that
-    enrols has none yet), and not through the gateway.
+    """EnrollmentService gives agents their identity. It is reachable without a client certificate on a listener of
+    its own (an agent that enrols has none yet), beside SessionService with one, and not through the gateway.
     """
 
     def __init__(self, channel):
@@ -44,14 +44,14 @@ class EnrollmentServiceStub:
 
 
 class EnrollmentServiceServicer:
-    """EnrollmentService gives agents their identity. It is reachable without a client certificate (an agent that
-    enrols has none yet), and not through the gateway.
+    """EnrollmentService gives agents their identity. It is reachable without a client certificate on a listener of
+    its own (an agent that enrols has none yet), beside SessionService with one, and not through the gateway.
     """
 
     def Enroll(self, request, context):
         """Enroll signs a certificate for the node that the proof names: a projected Kubernetes service-account
-        token, a one-time join token, or the certificate that is to be renewed. Anybody who has such a proof may
-        call it.
+        token, a one-time join token, or, where the request holds neither, the agent's certificate that the
+        connection was made with. Anybody who has such a proof may call it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,8 +74,8 @@ def add_EnrollmentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EnrollmentService:
-    """EnrollmentService gives agents their identity. It is reachable without a client certificate (an agent that
-    enrols has none yet), and not through the gateway.
+    """EnrollmentService gives agents their identity. It is reachable without a client certificate on a listener of
+    its own (an agent that enrols has none yet), beside SessionService with one, and not through the gateway.
     """
 
     @staticmethod

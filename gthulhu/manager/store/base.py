@@ -225,6 +225,9 @@ class Store(Protocol):
     async def revoke_refresh_tokens(self, *, family: str = "", user_id: str = "") -> None:
         """Remove all of a family, or all of a user."""
 
+    async def claim(self, key: str, *, holder: str, until: datetime.datetime) -> str:
+        """Return the holder who was the first to claim a key; claims are kept until that time at least."""
+
     async def add_audit(self, entry: AuditEntry) -> None:
         """Write an entry that goes with no other write, for example a failed login."""
 

@@ -1,4 +1,4 @@
-"""Refresh tokens and the audit log; all functions work within the transaction of the connection that they get."""
+"""Refresh tokens, claims and the audit log; all functions work within the transaction of the connection that they get."""
 
 import dataclasses
 import datetime
@@ -38,6 +38,18 @@ def revoke_refresh_tokens(connection: sqlite3.Connection, *, family: str, user_i
     connection.execute(
         "DELETE FROM refresh_tokens WHERE (family = ?1 AND ?1 <> '') OR (user_id = ?2 AND ?2 <> '')", (family, user_id)
     )
+
+
+def claim(
+    connection: sqlite3.Connection, key: str, *, holder: str, until: datetime.datetime, now: datetime.datetime
+) -> str:
+    """Keep a claim unless there is one, forget those whose time is over, and return who holds the key."""
+    connection.execute("DELETE FROM claims WHERE until < ?", (_milliseconds(now),))
+    connection.execute(
+        "INSERT INTO claims (key, holder, until) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (key, holder, _milliseconds(until)),
+    )
+    return str(connection.execute("SELECT holder FROM claims WHERE key = ?", (key,)).fetchone()[0])
 
 
 def add_audit(connection: sqlite3.Connection, entry: base.AuditEntry) -> None:

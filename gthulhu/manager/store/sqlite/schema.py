@@ -59,4 +59,7 @@ MIGRATIONS = (
     CREATE TABLE reports (intent_id TEXT PRIMARY KEY, node TEXT NOT NULL, document TEXT NOT NULL) STRICT;
     CREATE INDEX reports_by_node ON reports (node);
     """,
+    """
+    CREATE TABLE claims (key TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) STRICT;
+    """,
 )

@@ -147,6 +147,11 @@ class SqliteStore:
         """See `base.Store.revoke_refresh_tokens`."""
         await self._database.write(lambda c: logins.revoke_refresh_tokens(c, family=family, user_id=user_id))
 
+    async def claim(self, key: str, *, holder: str, until: datetime.datetime) -> str:
+        """See `base.Store.claim`."""
+        now = self._clock.now()
+        return await self._database.write(lambda c: logins.claim(c, key, holder=holder, until=until, now=now))
+
     async def add_audit(self, entry: base.AuditEntry) -> None:
         """See `base.Store.add_audit`."""
         await self._database.write(lambda c: logins.add_audit(c, entry))

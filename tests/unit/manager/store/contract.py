@@ -10,6 +10,7 @@ class StoreContract(
     contract_people.RoleContract,
     contract_people.RefreshTokenContract,
     contract_records.AuditContract,
+    contract_records.ClaimContract,
     contract_records.AgentContract,
 ):
     """Inherit, and provide the fixture `make_store`; see `samples.MakeStore`."""

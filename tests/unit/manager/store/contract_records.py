@@ -74,6 +74,23 @@ class AuditContract(Contract):
         assert [entry.action for entry in await store.list_audit(query, limit=10)] == found
 
 
+class ClaimContract(Contract):
+    """What only the first may have."""
+
+    async def test_of_many_who_claim_a_key_at_once_one_holds_it(self, store: base.Store) -> None:
+        until = NOW + datetime.timedelta(hours=1)
+        claims = (store.claim("k", holder=f"h{number}", until=until) for number in range(8))
+        [holder] = set(await asyncio.gather(*claims))
+        assert holder in {f"h{number}" for number in range(8)}
+        assert await store.claim("other", holder="h9", until=until) == "h9"
+        assert await store.claim("other", holder="h1", until=until) == "h9"
+
+    async def test_a_claim_is_forgotten_after_its_time(self, store: base.Store) -> None:
+        await store.claim("k", holder="h1", until=NOW - datetime.timedelta(seconds=1))
+        assert await store.claim("k", holder="h2", until=NOW) == "h2"
+        assert await store.claim("k", holder="h3", until=NOW) == "h2"
+
+
 class AgentContract(Contract):
     """Sessions and reports."""
 
