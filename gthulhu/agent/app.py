@@ -20,7 +20,7 @@ from gthulhu.agent import held, reconciler, wanted
 from gthulhu.agent.discovery import base as discovering
 from gthulhu.agent.discovery import node as node_discovery
 from gthulhu.agent.enforcement import base as enforcing
-from gthulhu.agent.enforcement import external, probe
+from gthulhu.agent.enforcement import probe
 from gthulhu.agent.kernel import procfs
 from gthulhu.agent.metrics import collector as collecting
 from gthulhu.agent.metrics import collector_procfs, sampler
@@ -55,6 +55,7 @@ class Parts:
     config: configs.AgentConfig
     clock: clocks.Clock
     reconciler: reconciler.Reconciler
+    collector: collecting.Collector
     wanted: wanted.Wanted
     presence: presence.Presence
     exposition: expositions.Exposition
@@ -85,12 +86,13 @@ def build_agent(
     """
     clock = clock or clocks.SystemClock()
     identity = tls.Watched(*_identity(config))
-    enforcer = enforcer or _enforcer(config, clock)
+    enforcer = enforcer or probe.choose_enforcer(config, clock=clock)
+    collector = collector or collector_procfs.ProcfsCollector(proc_root=config.node.proc_root)
     reconciling = reconciler.Reconciler(
         discovery=discovery or node_discovery.from_config(config),
         enforcer=enforcer,
         clock=clock,
-        collector=collector or collector_procfs.ProcfsCollector(proc_root=config.node.proc_root),
+        collector=collector,
         verify_seconds=config.enforcement.verify_seconds,
     )
     shown = expositions.Exposition(version=release.version(), enforcer=enforcer.capabilities().enforcer)
@@ -99,6 +101,7 @@ def build_agent(
             config=config,
             clock=clock,
             reconciler=reconciling,
+            collector=collector,
             wanted=wanted.Wanted(
                 reconciler=reconciling,
                 manager_file=held.HeldFile(config.state_dir / "intents.held"),
@@ -154,6 +157,7 @@ class Agent:
     ) -> None:
         """Stop answering, and put everything back if the configuration says so."""
         await self._stack.aclose()
+        self.parts.collector.close()
         if self.parts.config.enforcement.restore_on_exit:
             await self.parts.reconciler.withdraw_all()
 
@@ -230,12 +234,6 @@ def _socket(config: configs.AgentConfig) -> pathlib.Path:
             "SOCKET_PATH_TOO_LONG", f"server.socket: {path} has more than {_LONGEST_SOCKET} bytes; set a shorter one"
         )
     return path
-
-
-def _enforcer(config: configs.AgentConfig, clock: clocks.Clock) -> enforcing.Enforcer:
-    if config.enforcement.enforcer == "external":
-        return external.External()
-    return probe.choose_enforcer(config, clock=clock)
 
 
 def _client_tokens(

@@ -111,6 +111,7 @@ class RecordingEnforcer(external.External):
         self.decided: dict[str, dict[int, int]] = {}
         """Pod UID → PID → priority."""
         self.moments: list[dict[str, dict[int, int]]] = []
+        self.withdrawn = False
 
     def apply(self, targets: Sequence[enforcing.PodTarget]) -> Mapping[processes.ProcessKey, enforcing.Effect]:
         for target in targets:
@@ -120,6 +121,10 @@ class RecordingEnforcer(external.External):
                 del self.decided[target.pod.uid]
         self.moments.append(dict(self.decided))
         return super().apply(targets)
+
+    def withdraw_all(self) -> None:
+        self.decided.clear()
+        self.withdrawn = True
 
 
 Requests = AsyncIterator[Request]
