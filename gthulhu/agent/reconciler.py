@@ -33,10 +33,10 @@ Outcome = batch.Outcome
 BATCH = 64
 """Pods that are read and enforced together: bounds how long a new change waits for the worker."""
 
-REST_FACTOR = 3
-REST_LIMIT = 0.1
-"""After a batch that took t, events wait for 3 t, 100 ms at most: a pod that forks without end cannot make the agent
-use more than a quarter of a CPU. New intents do not wait."""
+REST_FACTOR = 2
+REST_LIMIT = 0.05
+"""After a batch that took t, events wait for 2 t, 50 ms at most: what piles up meanwhile is done at once, and a pod
+that forks without end cannot keep the agent busy. New intents do not wait."""
 
 POSTPONED_SECONDS = 1.0
 """See `Enforcer.postponed`."""
@@ -243,17 +243,17 @@ class Reconciler:
                 callback(frozenset(changed))
 
     async def _verify(self) -> None:
-        """Now and then look at everything afresh: the enforcer for drift, the pods for what events did not tell."""
+        """Now and then have the enforcer look for drift; what discovery's events missed, its own walk finds."""
         while True:
             await self._clock.sleep(self._verify_seconds)
             try:
                 repaired = await self._on_worker(self._enforcer.verify)
+                self._mark(self._enforcer.postponed())
             except Exception:
                 _logger.exception("verification failed; it will be tried again")
                 continue
             if repaired:
                 _logger.warning("repaired what something else had changed", extra={"pods": sorted(repaired)})
-            self._mark(tuple(self._results))
 
     async def _measure(self) -> None:
         before: Mapping[str, collecting.PodUsage] = {}

@@ -113,7 +113,8 @@ class NodeDiscovery:
                 if self._walk_wanted or loop.time() >= walk_at:
                     if loop.time() >= walk_at:
                         self._changed |= self._tracked
-                        self._reader.forget_all()
+                        if self._events is None:
+                            self._reader.forget_all()
                         walk_at = loop.time() + self._walk_seconds
                     self._walk_wanted = False
                     self._changed |= await asyncio.to_thread(self._walk)

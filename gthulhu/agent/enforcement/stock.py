@@ -162,18 +162,18 @@ class Stock:
         pods = [self._planned(target, settled_before=settled_before) for target in targets]
         for pod in pods:
             self._prepare_weights(pod)
-        for again in range(_ROUNDS):
-            for pod in pods:
-                pod.threads = self._threads.prepare(pod.target, pod.plan)
-            self._records.commit()
-            if again == 0:
-                for pod in pods:
-                    self._write_weights(pod)
-            changed = [self._threads.write(pod.threads) for pod in pods]
-            for pod, one in zip(pods, changed, strict=True):
-                pod.changed |= one
-            if not any(changed):
+            pod.threads = self._threads.prepare(pod.target, pod.plan)
+        self._records.commit()
+        for pod in pods:
+            self._write_weights(pod)
+        for _ in range(_ROUNDS):
+            changed = [pod for pod in pods if self._threads.write(pod.threads)]
+            for pod in changed:
+                pod.changed = True
+                self._threads.prepare_new(pod.target, pod.plan, pod.threads)
+            if not changed:
                 break
+            self._records.commit()
         for pod in pods:
             self._finish(pod)
         self._records.commit()
@@ -210,7 +210,7 @@ class Stock:
 
     def _finish(self, pod: _Pod) -> None:
         uid = pod.target.pod.uid
-        self._threads.prune(pod.target)
+        self._threads.prune(pod.target, pod.threads)
         if not pod.target.decisions and not self._weights.of(uid) and uid not in self._records.threads:
             self._records.drop_pod(uid)
 
@@ -221,7 +221,7 @@ class Stock:
         found = {}
         for process in pod.target.pod.processes:
             decision = pod.target.decisions.get(process.key)
-            if decision is not None and self._alive(process.key):
+            if decision is not None and (process.key in pod.threads.tids or not pod.threads.looked):
                 found[process.key] = self._effect(pod, decision, cgroups.get(process.container_id, ""))
         return found
 
@@ -257,9 +257,3 @@ class Stock:
         if key in pod.plan.nice:
             return THREAD_NICE if self._facilities.nice else "", "", {limits.WITHIN_CONTAINER}
         return CONTAINER_WEIGHT if self._facilities.weights else "", container, {limits.WITHIN_POD}
-
-    def _alive(self, key: processes.ProcessKey) -> bool:
-        try:
-            return procfs.stat(self._proc, key.pid).start_time == key.start_time
-        except ProcessLookupError:
-            return False

@@ -5,7 +5,7 @@ original is that of whom it came from.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from gthulhu.agent.domain import process as processes
 from gthulhu.agent.enforcement import base, levels, limits, originals, threads
@@ -26,6 +26,10 @@ class Step:
     """The record is dropped once it is done, and not before: a crash in between must find it."""
 
 
+Heritage = Mapping[tuple[int, threads.Setting], threads.Setting]
+"""Originals by PID (0: any) and setting of ours."""
+
+
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Prepared:
     """What is to be done for one pod's threads; originals are noted, and to be committed before it is done."""
@@ -33,6 +37,11 @@ class Prepared:
     steps: list[Step] = dataclasses.field(default_factory=list)
     limits: dict[processes.ProcessKey, set[str]] = dataclasses.field(default_factory=dict)
     failures: dict[processes.ProcessKey, str] = dataclasses.field(default_factory=dict)
+    looked: bool = False
+    """Whether the pod's threads were looked at: where nothing is wanted of them and nothing known, they are not."""
+    tids: dict[processes.ProcessKey, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    """The threads of each process that was alive when they were."""
+    heritage: Heritage = dataclasses.field(default_factory=dict)
 
 
 class ThreadLevers:
@@ -50,10 +59,13 @@ class ThreadLevers:
         uid = target.pod.uid
         if not plan.nice and not plan.slices and uid not in self._records.threads:
             return prepared
+        prepared.looked = True
+        prepared.heritage = self._heritage(uid)
         for process in target.pod.processes:
             found = prepared.limits.setdefault(process.key, set())
             try:
-                for tid in self.tids(process.key):
+                prepared.tids[process.key] = self._tids(process.key)
+                for tid in prepared.tids[process.key]:
                     self._thread(uid, process, tid, plan, prepared)
             except ProcessLookupError:
                 continue
@@ -65,6 +77,22 @@ class ThreadLevers:
             elif slice_ns and not threads.MIN_SLICE_NS <= slice_ns <= threads.MAX_SLICE_NS:
                 found.add(limits.SLICE_CLAMPED)
         return prepared
+
+    def prepare_new(self, target: base.PodTarget, plan: levels.Plan, prepared: Prepared) -> None:
+        """Add what is to be done for threads that have come since: their makers may not have been changed yet then."""
+        prepared.steps.clear()
+        prepared.heritage = self._heritage(target.pod.uid)
+        for process in target.pod.processes:
+            seen = prepared.tids.get(process.key, ())
+            if not seen:
+                continue
+            try:
+                now = procfs.threads(self._proc, process.key.pid)
+            except ProcessLookupError:
+                continue
+            for tid in sorted(set(now) - set(seen)):
+                self._thread(target.pod.uid, process, tid, plan, prepared)
+            prepared.tids[process.key] = now
 
     def write(self, prepared: Prepared) -> bool:
         """Do it; tells whether anything was changed. What fails is noted as the process's failure."""
@@ -84,21 +112,15 @@ class ThreadLevers:
                 self._records.settle_thread(step.record)
         return changed
 
-    def prune(self, target: base.PodTarget) -> None:
+    def prune(self, target: base.PodTarget, prepared: Prepared) -> None:
         """Forget processes and threads of a pod that have ended."""
-        live = {one.key: one for one in target.pod.processes}
-        for key, its in list(self._records.threads.get(target.pod.uid, {}).items()):
-            tids: tuple[int, ...] = ()
-            if key in live:
-                try:
-                    tids = self.tids(key)
-                except ProcessLookupError:
-                    tids = ()
-            for tid, record in list(its.items()):
-                if tid not in tids:
+        if prepared.looked:
+            for key, its in list(self._records.threads.get(target.pod.uid, {}).items()):
+                live = prepared.tids.get(key, ())
+                for record in [one for tid, one in its.items() if tid not in live]:
                     self._records.drop_thread(record)
 
-    def tids(self, key: processes.ProcessKey) -> tuple[int, ...]:
+    def _tids(self, key: processes.ProcessKey) -> tuple[int, ...]:
         """Return a process's threads; `ProcessLookupError` where it has ended, even if its PID lives again."""
         if procfs.stat(self._proc, key.pid).start_time != key.start_time:
             raise ProcessLookupError
@@ -116,7 +138,7 @@ class ThreadLevers:
                     limits.IDLE_POLICY if found.policy == threads.SCHED_IDLE else limits.REALTIME_POLICY
                 )
             return
-        original = self._original(uid, process, record, found.setting)
+        original = self._original(process, record, found.setting, prepared.heritage)
         wanted, clamped = self._wanted(original, process.key, plan)
         if clamped:
             prepared.limits[process.key].add(limits.WEIGHT_CLAMPED)
@@ -148,15 +170,15 @@ class ThreadLevers:
 
     def _original(
         self,
-        uid: str,
         process: processes.Process,
         record: originals.ThreadSetting | None,
         current: threads.Setting,
+        heritage: Heritage,
     ) -> threads.Setting:
         """Return what a thread would have without us: what something else has set since is its own."""
         if record is None:
-            donors = (one for one in self._kin(uid, process) if current in (one.applied, one.previous))
-            return next((one.original for one in donors), current)
+            ways = ((pid, current) for pid in (process.key.pid, process.ppid, 0))
+            return next((heritage[way] for way in ways if way in heritage), current)
         known = (record.original, record.applied, record.previous)
         return threads.Setting(
             nice=record.original.nice if current.nice in [one.nice for one in known] else current.nice,
@@ -165,14 +187,17 @@ class ThreadLevers:
             else current.slice_ns,
         )
 
-    def _kin(self, uid: str, process: processes.Process) -> Iterator[originals.ThreadSetting]:
-        """Yield records of those that a thread may have inherited from, the nearest first."""
-        of_pod: Mapping[processes.ProcessKey, Mapping[int, originals.ThreadSetting]]
-        of_pod = self._records.threads.get(uid, {})
-        near = [key for key in of_pod if key == process.key]
-        parent = [key for key in of_pod if key.pid == process.ppid]
-        for key in (*near, *parent, *of_pod):
-            yield from of_pod[key].values()
+    def _heritage(self, uid: str) -> Heritage:
+        """Return whose original belongs to a setting of ours: by the PID of who may have handed it on, and of anyone's.
+
+        The parent may have ended; then whoever in the pod had the same from us is as good.
+        """
+        found: dict[tuple[int, threads.Setting], threads.Setting] = {}
+        for key, its in self._records.threads.get(uid, {}).items():
+            for one in its.values():
+                for setting in (one.applied, one.previous):
+                    found[key.pid, setting] = found[0, setting] = one.original
+        return found
 
     def _wanted(
         self, original: threads.Setting, key: processes.ProcessKey, plan: levels.Plan

@@ -2,9 +2,12 @@
 
 `/proc/PID/task/TID/schedstat` holds time on a CPU, time waiting for one, and how often it ran
 (Documentation/scheduler/sched-stats.rst). Switches stand in `status` only, which costs the kernel twenty times as
-much: they are read every sixth time. What a thread did between its last reading and its end is not counted.
+much: they are read every sixth time, and so is a process's start time, which tells whether its PID has come to mean
+another. In between, a thread whose time has gone back is taken for another one. What a thread did between its last
+reading and its end is not counted.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 import time
@@ -49,15 +52,15 @@ class ProcfsCollector:
         self._pods.clear()
 
     def _collect(self, pod: processes.Pod, known: _Pod) -> collector.PodUsage:
-        with_switches = known.readings % _SWITCHES_EVERY == 0
+        thorough = known.readings % _SWITCHES_EVERY == 0
         known.readings += 1
         now = {
-            one.key: self._threads(one.key, known.threads.get(one.key, {}), with_switches=with_switches)
-            for one in pod.processes
+            one.key: self._threads(one.key, known.threads.get(one.key, {}), thorough=thorough) for one in pod.processes
         }
         for key, its in known.threads.items():
             for tid, last in its.items():
-                if tid not in now.get(key, {}):
+                current = now.get(key, {}).get(tid)
+                if current is None or current.run_ns < last.run_ns:
                     known.ended += last
         known.threads = {key: its for key, its in now.items() if its}
         by_process = {key: sum(its.values(), _NOTHING) for key, its in known.threads.items()}
@@ -69,24 +72,25 @@ class ProcfsCollector:
         )
 
     def _threads(
-        self, key: processes.ProcessKey, known: Mapping[int, collector.Counters], *, with_switches: bool
+        self, key: processes.ProcessKey, known: Mapping[int, collector.Counters], *, thorough: bool
     ) -> dict[int, collector.Counters]:
         """Return the counters of a process's threads; none where it has ended."""
         found = {}
         try:
-            if procfs.stat(self._proc, key.pid).start_time != key.start_time:
+            if thorough and procfs.stat(self._proc, key.pid).start_time != key.start_time:
                 return {}
-            for tid in procfs.threads(self._proc, key.pid):
-                found[tid] = self._thread(
-                    f"{self._proc}/{key.pid}/task/{tid}", known.get(tid), with_switches=with_switches
-                )
+            tids = procfs.threads(self._proc, key.pid)
         except ProcessLookupError:
             return {}
+        for tid in tids:
+            with contextlib.suppress(ProcessLookupError):
+                folder = f"{self._proc}/{key.pid}/task/{tid}"
+                found[tid] = self._thread(folder, known.get(tid), thorough=thorough)
         return found
 
-    def _thread(self, folder: str, known: collector.Counters | None, *, with_switches: bool) -> collector.Counters:
+    def _thread(self, folder: str, known: collector.Counters | None, *, thorough: bool) -> collector.Counters:
         run_ns, wait_ns, _ = map(int, procfs.read(f"{folder}/schedstat").split())
-        if known is not None and not with_switches:
+        if known is not None and not thorough and run_ns >= known.run_ns:
             return dataclasses.replace(known, run_ns=run_ns, wait_ns=wait_ns)
         status = procfs.read(f"{folder}/status")
         return collector.Counters(

@@ -66,6 +66,24 @@ def test_what_ended_threads_and_processes_have_used_stays_counted(machine: Machi
     assert usage.processes.keys() == {processes.ProcessKey(1, 5)}
 
 
+def test_a_thread_whose_time_has_gone_back_is_another_one(machine: Machine) -> None:
+    reading = collector_procfs.ProcfsCollector(proc_root=machine.proc)
+    machine.thread(1, 1, run=10)
+    reading.collect(pod(1))
+    machine.thread(1, 1, run=3)
+    assert reading.collect(pod(1))["u"].total.run_ns == 13
+
+
+def test_a_thread_that_ends_while_its_process_is_read_takes_no_other_with_it(machine: Machine) -> None:
+    reading = collector_procfs.ProcfsCollector(proc_root=machine.proc)
+    machine.thread(1, 1, run=10)
+    machine.thread(1, 3, run=20)
+    reading.collect(pod(1))
+    (machine.proc / "1" / "task" / "3" / "schedstat").unlink()
+    assert reading.collect(pod(1))["u"].total.run_ns == 30
+    assert reading.collect(pod(1))["u"].total.run_ns == 30
+
+
 def test_a_pid_that_lives_again_counts_as_another_process(machine: Machine) -> None:
     reading = collector_procfs.ProcfsCollector(proc_root=machine.proc)
     machine.thread(1, 1, run=10)
