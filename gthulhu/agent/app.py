@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime
+import functools
 import logging
+import os
 import pathlib
 import random
 import socket
@@ -21,6 +23,7 @@ from gthulhu.agent.discovery import base as discovering
 from gthulhu.agent.discovery import node as node_discovery
 from gthulhu.agent.enforcement import base as enforcing
 from gthulhu.agent.enforcement import probe
+from gthulhu.agent.enforcement.sched_ext import enforcer as sched_ext
 from gthulhu.agent.kernel import procfs
 from gthulhu.agent.metrics import collector as collecting
 from gthulhu.agent.metrics import collector_procfs, sampler
@@ -109,10 +112,31 @@ def build_agent(
             ),
             presence=presence.Presence(clock=clock, exposition=shown),
             exposition=shown,
-            sampler=sampler.Sampler(clock=clock, usage=reconciling.usage, proc_root=config.node.proc_root),
+            sampler=sampler.Sampler(
+                clock=clock,
+                usage=reconciling.usage,
+                proc_root=config.node.proc_root,
+                own=functools.partial(_own_scheduler, enforcer),
+            ),
             tokens=_client_tokens(config, clock=clock, exposition=shown),
             identity=identity,
         )
+    )
+
+
+def _own_scheduler(enforcer: enforcing.Enforcer) -> sampler.MetricSet | None:
+    """Return what our own scheduler has counted; None where another one schedules the node."""
+    counted = enforcer.counters() if isinstance(enforcer, sched_ext.SchedExt) else None
+    if counted is None:
+        return None
+    return sampler.MetricSet(
+        nr_queued=counted.queued,
+        nr_running=counted.running,
+        nr_online_cpus=os.sysconf("SC_NPROCESSORS_ONLN"),
+        nr_kernel_dispatches=counted.dispatches + counted.direct_dispatches,
+        nr_cancel_dispatches=counted.cancelled,
+        nr_bounce_dispatches=counted.throttled,
+        nr_sched_congested=counted.bounded,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the node's scheduler does now: from an external scheduler where there is one, else from the kernel."""
+"""What the node's scheduler does now: from an external one, else from our own, else what the kernel tells."""
 
 import dataclasses
 import datetime
@@ -37,7 +37,7 @@ class Sample:
     time: datetime.datetime
     metric_set: MetricSet
     source: str
-    """`external` or `kernel`."""
+    """`external`, `sched_ext` (our own) or `kernel`."""
     pods: Mapping[str, collecting.PodUsage]
     """By UID, of pods that have decisions."""
 
@@ -51,11 +51,13 @@ class Sampler:
         clock: clocks.Clock,
         usage: Callable[[], Mapping[str, collecting.PodUsage]],
         proc_root: pathlib.Path = pathlib.Path("/proc"),
+        own: Callable[[], MetricSet | None] = lambda: None,
     ) -> None:
-        """Take the time, the pods' figures and the node's /proc."""
+        """Take the time, the pods' figures, the node's /proc, and our own scheduler's figures while it is loaded."""
         self._clock = clock
         self._usage = usage
         self._loadavg = proc_root / "loadavg"
+        self._own = own
         self._external = MetricSet()
         self._external_at: float | None = None
 
@@ -68,6 +70,8 @@ class Sampler:
         """Return the scheduler's figures now, and their source."""
         if self._external_at is not None and self._clock.monotonic() - self._external_at <= EXTERNAL_AGE:
             return self._external, "external"
+        if (own := self._own()) is not None:
+            return own, "sched_ext"
         return self._of_kernel(), "kernel"
 
     def sample(self) -> Sample:
