@@ -76,6 +76,7 @@ def _rest(route: routes.Route, settings: options.Options) -> envoy.Config:
             "headers": [{"name": ":method", "string_match": {"exact": route.method}}],
         },
         "route": _to_upstream(**limits),
+        **({"request_headers_to_add": [_header("x-rest-stream", "true")]} if route.stream else {}),
         "typed_per_filter_config": {
             "envoy.filters.http.lua": envoy.typed(
                 "extensions.filters.http.lua.v3.LuaPerRoute", filter_context=_context(route)

@@ -129,13 +129,22 @@ class WatchIntentsRequest(_message.Message):
     def __init__(self, node: _Optional[str] = ..., namespace: _Optional[str] = ..., strategy: _Optional[str] = ..., since: _Optional[str] = ...) -> None: ...
 
 class WatchIntentsResponse(_message.Message):
-    __slots__ = ("cursor", "updated", "removed_id", "synced")
+    __slots__ = ("cursor", "updated", "removed_id", "synced", "error")
+    class Error(_message.Message):
+        __slots__ = ("code", "text")
+        CODE_FIELD_NUMBER: _ClassVar[int]
+        TEXT_FIELD_NUMBER: _ClassVar[int]
+        code: str
+        text: str
+        def __init__(self, code: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     UPDATED_FIELD_NUMBER: _ClassVar[int]
     REMOVED_ID_FIELD_NUMBER: _ClassVar[int]
     SYNCED_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
     cursor: str
     updated: ScheduleIntent
     removed_id: str
     synced: bool
-    def __init__(self, cursor: _Optional[str] = ..., updated: _Optional[_Union[ScheduleIntent, _Mapping]] = ..., removed_id: _Optional[str] = ..., synced: _Optional[bool] = ...) -> None: ...
+    error: WatchIntentsResponse.Error
+    def __init__(self, cursor: _Optional[str] = ..., updated: _Optional[_Union[ScheduleIntent, _Mapping]] = ..., removed_id: _Optional[str] = ..., synced: _Optional[bool] = ..., error: _Optional[_Union[WatchIntentsResponse.Error, _Mapping]] = ...) -> None: ...

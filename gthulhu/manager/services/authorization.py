@@ -41,6 +41,8 @@ class _Call:
 
     credentials: callers.Credentials
     principal: access.Principal
+    ended: errors.DomainError | None = None
+    """Why the caller of a stream may not go on; the stream is cancelled then."""
 
 
 _call: contextvars.ContextVar[_Call] = contextvars.ContextVar("call")
@@ -54,6 +56,11 @@ def current() -> access.Principal:
 def credentials() -> callers.Credentials:
     """Return what the caller's token says."""
     return _current().credentials
+
+
+def ended() -> errors.DomainError | None:
+    """Return why this stream is being cancelled; None where the caller has gone, or the server goes."""
+    return _current().ended
 
 
 class AuthorizationInterceptor(interception.Interceptor):
@@ -120,7 +127,11 @@ class AuthorizationInterceptor(interception.Interceptor):
         """Keep the call's principal up to date; raises as soon as the caller may not go on."""
         while True:
             await self._callers.changed(until=call.credentials.expires_at, at_most=RECHECK_SECONDS)
-            call.principal = await self._admitted(method, rule, call.credentials)
+            try:
+                call.principal = await self._admitted(method, rule, call.credentials)
+            except errors.DomainError as error:
+                call.ended = error
+                raise
 
 
 @contextlib.asynccontextmanager

@@ -4,7 +4,7 @@ import asyncio
 import collections
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from typing import Any
 
 import grpc
@@ -20,6 +20,10 @@ from gthulhu.v1 import intent_pb2, intent_pb2_grpc
 Context = grpc.aio.ServicerContext[Any, Any]
 Wanted = Callable[[intent.Intent], bool]
 
+_REST_STREAM = "x-rest-stream"
+"""The gateway sets it where a stream becomes an HTTP event stream, whose status cannot tell how it ends."""
+_TELL_SECONDS = 1.0
+"""So long may a client that does not read hold up the end of its stream."""
 _BREATHE_EVERY = 2000
 """After so many pods other requests get their turn."""
 
@@ -69,9 +73,24 @@ class IntentService(intent_pb2_grpc.IntentServiceServicer):
         )
 
     async def WatchIntents(  # noqa: N802 - the schema's name
-        self, request: intent_pb2.WatchIntentsRequest, _context: Context
+        self, request: intent_pb2.WatchIntentsRequest, context: Context
     ) -> AsyncIterator[intent_pb2.WatchIntentsResponse]:
         """See the schema. Ends when what the caller may see changes; nothing that is hidden now is sent then."""
+        begun = False
+        try:
+            async with contextlib.aclosing(self._changes(request)) as changes:
+                async for change in changes:
+                    begun = True
+                    yield change
+        except (errors.DomainError, asyncio.CancelledError) as ending:
+            reason = ending if isinstance(ending, errors.DomainError) else authorization.ended()
+            if begun and reason is not None and _is_rest(context):
+                await _tell(context, reason)
+            raise
+
+    async def _changes(
+        self, request: intent_pb2.WatchIntentsRequest
+    ) -> AsyncGenerator[intent_pb2.WatchIntentsResponse, None]:
         caller = authorization.current()
 
         def wanted(entry: progresses.Entry) -> bool:
@@ -152,3 +171,15 @@ def _event(event: progresses.Event) -> intent_pb2.WatchIntentsResponse:
     if event.removed_id:
         return intent_pb2.WatchIntentsResponse(cursor=event.cursor, removed_id=event.removed_id)
     return intent_pb2.WatchIntentsResponse(cursor=event.cursor, synced=True)
+
+
+def _is_rest(context: Context) -> bool:
+    return any(key == _REST_STREAM for key, _ in context.invocation_metadata() or ())
+
+
+async def _tell(context: Context, reason: errors.DomainError) -> None:
+    """Send a stream's last event, as far as the client still reads."""
+    error = intent_pb2.WatchIntentsResponse.Error(code=reason.reason, text=reason.message)
+    with contextlib.suppress(TimeoutError, grpc.aio.BaseError):
+        async with asyncio.timeout(_TELL_SECONDS):
+            await context.write(intent_pb2.WatchIntentsResponse(error=error))

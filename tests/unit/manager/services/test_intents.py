@@ -135,8 +135,10 @@ async def test_a_finished_pod_has_none(it: served.Served) -> None:
 class Watching:
     """A watch, read event by event."""
 
-    def __init__(self, it: served.Served, user: str = "admin", **filters: str) -> None:
+    def __init__(self, it: served.Served, user: str = "admin", *, rest: bool = False, **filters: str) -> None:
         arguments = it.as_user(user) | {"timeout": 30}
+        if rest:
+            arguments["metadata"] = (*arguments["metadata"], ("x-rest-stream", "true"))
         self.call = it.intents.WatchIntents(pb.WatchIntentsRequest(**filters), **arguments)
         self.cursor = ""
 
@@ -199,3 +201,24 @@ async def test_a_watch_ends_when_what_may_be_seen_changes(it: served.Served) -> 
     await it.set_policies("dev", served.policy("metrics.read"))
     async with served.refused(grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED"):
         await watch.next()
+
+
+async def test_over_rest_the_last_event_tells_why_a_watch_ends(it: served.Served) -> None:
+    await create(it)
+    await it.add_user("dev", *served.everything(k8s_namespace="dev"))
+    watch = Watching(it, "dev", rest=True)
+    assert await watch.until_synced() == ["w3", "w4"]
+    await it.set_policies("dev", *served.everything(k8s_namespace="prod"))
+    assert (await watch.next()).error.code == "PERMISSIONS_CHANGED"
+    async with served.refused(grpc.StatusCode.UNAVAILABLE, "PERMISSIONS_CHANGED"):
+        await watch.next()
+    watch = Watching(it, "dev", rest=True)
+    await watch.until_synced()
+    await it.set_policies("dev", served.policy("metrics.read"))
+    error = (await watch.next()).error
+    assert (error.code, error.text) == ("PERMISSION_DENIED", "this needs the permission schedule_intent.read")
+    async with served.refused(grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED"):
+        await watch.next()
+    refused = Watching(it, "dev", rest=True)
+    async with served.refused(grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED"):
+        await refused.next()
