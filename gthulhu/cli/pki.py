@@ -55,14 +55,20 @@ def add_agent(state: pathlib.Path, node: str) -> pathlib.Path:
 
 def join_token(state: pathlib.Path, node: str, *, hours: float) -> str:
     """Return a one-time token by which a node's agent may ask a manager for its certificate."""
-    tokens_of = enrollment.JoinTokens(state / "ca", clock=clock.SystemClock())
-    return tokens_of.create(node, lifetime=datetime.timedelta(hours=hours))
+    if not initialised(state):
+        raise _no_authority(state)
+    return enrollment.issue_join_token(
+        tokens.KeyRing.load_or_create(state / "manager" / "pki" / "jwt"),
+        node=node,
+        lifetime=datetime.timedelta(hours=hours),
+        now=clock.SystemClock().now(),
+    )
 
 
 def certificates(state: pathlib.Path) -> list[dict[str, str]]:
     """Return every certificate below a state folder: file, SPIFFE id, names, and when it ends."""
     if not initialised(state):
-        raise errors.PreconditionError("CA_UNUSABLE", f"{state} holds no authority: run `gthulhu pki init` first")
+        raise _no_authority(state)
     rows = []
     for path in sorted(state.rglob("*.crt")):
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
@@ -76,3 +82,7 @@ def certificates(state: pathlib.Path) -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+def _no_authority(state: pathlib.Path) -> errors.PreconditionError:
+    return errors.PreconditionError("CA_UNUSABLE", f"{state} holds no authority: run `gthulhu pki init` first")

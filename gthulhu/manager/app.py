@@ -15,7 +15,7 @@ from gthulhu.common.grpc import access as rules
 from gthulhu.common.grpc import context as contexts
 from gthulhu.common.grpc import errors as grpc_errors
 from gthulhu.common.grpc import validation
-from gthulhu.common.identity import tls, tokens
+from gthulhu.common.identity import pki, tls, tokens
 from gthulhu.manager import config as configs
 from gthulhu.manager import lifecycle
 from gthulhu.manager import metrics as expositions
@@ -32,6 +32,7 @@ from gthulhu.manager.services import (
     bootstrap,
     callers,
     cluster,
+    enrollment,
     intents,
     metrics,
     passwords,
@@ -48,6 +49,7 @@ from gthulhu.v1 import (
     audit_pb2_grpc,
     auth_pb2_grpc,
     cluster_pb2_grpc,
+    enrollment_pb2_grpc,
     intent_pb2_grpc,
     metric_pb2_grpc,
     role_pb2_grpc,
@@ -62,6 +64,9 @@ Manager = lifecycle.Manager
 _ADMITTED_PER_SECOND = 200
 """Sessions that may begin: a handshake costs 1.7 ms of CPU, its first delta some more."""
 _ADMITTED_AT_ONCE = 400
+_ENROLLED_PER_SECOND = 50
+"""Agents that may show a token to enrol with: a question to Kubernetes, or a write to the store, each."""
+_ENROLLED_AT_ONCE = 200
 
 
 def build_manager(
@@ -99,7 +104,12 @@ def build_manager(
             lease=config.distribution.lease_seconds,
         ),
     )
-    known_agents = peers.Agents(ring=ring, trust_domain=config.identity.trust_domain, clock=clock)
+    known_agents = peers.Agents(
+        ring=ring,
+        trust_domain=config.identity.trust_domain,
+        clock=clock,
+        refused_nodes=frozenset(config.identity.refused_nodes),
+    )
     hasher = passwords.Passwords(
         passwords.Argon2id(time_cost=config.passwords.time_cost, memory_kib=config.passwords.memory_kib),
         workers=config.passwords.workers,
@@ -118,6 +128,7 @@ def build_manager(
                 *_agent_services(config, view=view, store=store, registry=registry, known=known_agents, clock=clock),
                 *_user_services(config, view=view, store=store, ring=ring, hasher=hasher, clock=clock),
             ),
+            enrollment=_enrollment(config, store=store, ring=ring, clock=clock),
             interceptors=(
                 contexts.ContextInterceptor(trust_domain=config.identity.trust_domain),
                 grpc_errors.ErrorInterceptor(),
@@ -236,6 +247,54 @@ def _user_services(
             system_pb2_grpc.add_SystemServiceServicer_to_server,
             system.SystemService(world=view, store=store, clock=clock, git_revision=release.git_revision()),
         ),
+    )
+
+
+def _enrollment(
+    config: configs.ManagerConfig, *, store: stores.Store, ring: tokens.KeyRing, clock: clocks.Clock
+) -> lifecycle.Service | None:
+    """Return what signs agents' certificates, where this manager has the key to do so."""
+    if config.identity.ca_key is None:
+        return None
+    read = functools.partial(
+        pki.Authority.load,
+        config.path(config.identity.folder),
+        key=config.path(config.identity.ca_key),
+        clock=clock,
+    )
+    found = read().trust_domain
+    if found != config.identity.trust_domain:
+        raise errors.PreconditionError(
+            "CA_UNUSABLE", f"identity.trust_domain is {config.identity.trust_domain!r}, the authority's is {found!r}"
+        )
+    return (
+        "gthulhu.v1.EnrollmentService",
+        enrollment_pb2_grpc.add_EnrollmentServiceServicer_to_server,
+        enrollment.EnrollmentService(
+            issuer=enrollment.Issuer(
+                authority=read,
+                keys=ring,
+                hours=config.identity.certificate_hours,
+                refused_nodes=frozenset(config.identity.refused_nodes),
+            ),
+            review=_token_review(config),
+            gate=admission.Admission(per_second=_ENROLLED_PER_SECOND, burst=_ENROLLED_AT_ONCE, clock=clock),
+            store=store,
+            clock=clock,
+        ),
+    )
+
+
+def _token_review(config: configs.ManagerConfig) -> enrollment.Review | None:
+    """Return what asks Kubernetes about tokens, where there is a cluster."""
+    path = config.k8s.kube_config_path
+    if not config.k8s.in_cluster and path is None:
+        return None
+    from gthulhu.manager.inventory import api  # noqa: PLC0415 - as the inventory
+    from gthulhu.manager.services import token_review  # noqa: PLC0415 - likewise
+
+    return token_review.TokenReview(
+        connect=api.from_file(path) if path else api.in_cluster(), service_account=config.identity.service_account
     )
 
 

@@ -22,6 +22,8 @@ class Server(config.Section):
     """The gateway's listener, host:port; an empty host means every address. `gthulhu gateway` reads it."""
     grpc_address: str = "0.0.0.0:9443"
     """gRPC for agents and gateways, mTLS."""
+    enrollment_address: str = "0.0.0.0:9445"
+    """gRPC for agents that have no certificate yet, TLS; empty, or without `[identity] ca_key`: none."""
     metrics_address: str = "127.0.0.1:9091"
     """Prometheus metrics, plain HTTP; empty: none."""
     reflection: bool = False
@@ -84,7 +86,7 @@ class Inventory(config.Section):
 
 
 class Identity(config.Section):
-    """`[identity]`: keys and certificates, all made by `gthulhu pki`."""
+    """`[identity]`: keys and certificates, all made by `gthulhu pki`, and who gets one."""
 
     trust_domain: str = "gthulhu.local"
     """Of the SPIFFE ids in certificates; certificates of another one name nobody."""
@@ -95,7 +97,14 @@ class Identity(config.Section):
     refresh_token_hours: Annotated[int, annotated_types.Interval(ge=1, le=24 * 90)] = 24 * 7
     """How long somebody who has been away stays logged in."""
     certificate_hours: Annotated[int, annotated_types.Interval(ge=1, le=24 * 90)] = 24
-    """Of agents' certificates; renewed at half life."""
+    """Of the certificates and tokens of agents that enrol; renewed at half life."""
+    ca_key: pathlib.Path | None = None
+    """The authority's key, below the state folder unless absolute: signs the certificates of agents that enrol. Not
+    set: nobody enrols here, and agents get theirs from `gthulhu pki agent`."""
+    service_account: str = "gthulhu-system/gthulhu-agent"
+    """namespace/name of the Kubernetes service account whose tokens prove that an agent is one."""
+    refused_nodes: tuple[str, ...] = ()
+    """Nodes whose agents get neither a certificate nor a session, whatever they show: for a key that was stolen."""
 
 
 class Key(config.Section):

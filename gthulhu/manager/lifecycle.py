@@ -47,6 +47,8 @@ class Parts:
     sessions: sessions.Sessions
     exposition: expositions.Exposition
     services: Sequence[Service]
+    enrollment: Service | None
+    """Served beside the others, and on a listener of its own to agents that have no certificate yet."""
     interceptors: Sequence[grpc.aio.ServerInterceptor]
     """The outermost first."""
     prepare: Callable[[], Awaitable[None]]
@@ -63,6 +65,8 @@ class Manager:
         self.parts = parts
         self.grpc_port = 0
         """Where it listens, once started; made up by the kernel where the configured port is 0."""
+        self.enrollment_port = 0
+        """As above, for agents that have no certificate yet; 0 where there is no such listener."""
         self.metrics_port = 0
         """As above, of its Prometheus metrics; 0 where there are none."""
         self._stack = contextlib.AsyncExitStack()
@@ -99,6 +103,7 @@ class Manager:
         await parts.prepare()
         checks = health.aio.HealthServicer()
         server = self._listen(checks)
+        enrolling = self._listen_for_enrollment()
         if parts.config.server.metrics_address:
             self.metrics_port = stack.enter_context(parts.exposition.served(parts.config.server.metrics_address))
         # What can be wrong with the configuration has been seen by now: a task group wraps what is raised within it.
@@ -111,27 +116,48 @@ class Manager:
             stack.callback(tasks.create_task(work).cancel)
         await server.start()
         stack.push_async_callback(self._stop, server, checks)
+        if enrolling is not None:
+            await enrolling.start()
+            stack.push_async_callback(enrolling.stop, _STOP_SECONDS)
+            _LOG.info("agents can enrol on port %d", self.enrollment_port)
         _LOG.info("manager %s listens on port %d", parts.replica, self.grpc_port)
 
     def _listen(self, checks: health.aio.HealthServicer) -> grpc.aio.Server:
         parts = self.parts
         server = channel.create_server(parts.interceptors)
-        for _, add, servicer in parts.services:
+        services = (*parts.services, parts.enrollment) if parts.enrollment else parts.services
+        for _, add, servicer in services:
             add(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)
         if parts.config.server.reflection:
-            names = (name for name, _, _ in parts.services)
+            names = (name for name, _, _ in services)
             reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-        folder = parts.config.path(parts.config.identity.folder)
-        credentials = tls.server_credentials(
-            folder / "manager.crt", folder / "manager.key", folder / "ca.crt", require_client=True
-        )
-        address = parts.config.server.grpc_address
-        try:
-            self.grpc_port = server.add_secure_port(address, credentials)
-        except RuntimeError as error:
-            raise errors.PreconditionError("ADDRESS_UNUSABLE", f"server.grpc_address {address!r}: {error}") from error
+        self.grpc_port = self._bind(server, "grpc_address", require_client=True)
         return server
+
+    def _listen_for_enrollment(self) -> grpc.aio.Server | None:
+        """Return a server that knows nothing but how to enrol, for clients that show no certificate."""
+        parts = self.parts
+        if parts.enrollment is None or not parts.config.server.enrollment_address:
+            return None
+        server = channel.create_server(parts.interceptors)
+        _, add, servicer = parts.enrollment
+        add(servicer, server)
+        self.enrollment_port = self._bind(server, "enrollment_address", require_client=False)
+        return server
+
+    def _bind(self, server: grpc.aio.Server, setting: str, *, require_client: bool) -> int:
+        """Let a server listen on the address of a setting; returns the port."""
+        config = self.parts.config
+        folder = config.path(config.identity.folder)
+        credentials = tls.server_credentials(
+            folder / "manager.crt", folder / "manager.key", folder / "ca.crt", require_client=require_client
+        )
+        address = getattr(config.server, setting)
+        try:
+            return server.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            raise errors.PreconditionError("ADDRESS_UNUSABLE", f"server.{setting} {address!r}: {error}") from error
 
     async def _follow_health(self, checks: health.aio.HealthServicer) -> None:
         """Tell gRPC's health service whether the manager is able to serve."""

@@ -1,26 +1,18 @@
-"""How an agent gets a certificate: what is checked of its request, and the one-time tokens that prove a node's name.
-
-A join token is kept as its digest only, one file a token in the folder `join` of the CA; who removes the file has
-redeemed it, so that it works once however many try at the same moment.
-"""
+"""How an agent gets a certificate: what is checked of its request, and the tokens that prove a node's name once."""
 
 import dataclasses
 import datetime
-import hashlib
-import json
-import pathlib
-import secrets
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gthulhu.common import clock as clocks
 from gthulhu.common import errors
-from gthulhu.common.identity import files, pki, spiffe
+from gthulhu.common.identity import pki, spiffe, tokens
 
-_BYTES = 32
+JOIN_AUDIENCE = "gthulhu-enrollment"
+"""Of join tokens: managers, where agents enrol."""
 _LONGEST_REQUEST = 16384
 
 
@@ -73,53 +65,6 @@ def certify(csr: bytes, *, node: str, authority: pki.Authority, hours: float) ->
     )
 
 
-class JoinTokens:
-    """One-time tokens, in a folder that everybody who redeems them shares."""
-
-    def __init__(self, authority: pathlib.Path, *, clock: clocks.Clock) -> None:
-        """Take the CA's folder."""
-        self._folder = authority / "join"
-        self._clock = clock
-
-    def create(self, node: str, *, lifetime: datetime.timedelta) -> str:
-        """Return a new token for a node; what is kept of it does not give it away."""
-        spiffe.check_node(node)
-        token = secrets.token_urlsafe(_BYTES)
-        content = {"node": node, "expires_at": (self._clock.now() + lifetime).isoformat()}
-        files.folder(self._folder)
-        self._drop_expired()
-        files.write(self._path(token), json.dumps(content).encode())
-        return token
-
-    def redeem(self, token: str) -> str:
-        """Return the node that a token was made for, once.
-
-        Raises:
-            UnauthenticatedError: `JOIN_TOKEN_INVALID`: never made, used already, or expired.
-        """
-        path = self._path(token)
-        try:
-            content = json.loads(path.read_bytes())
-            path.unlink()
-        except FileNotFoundError:
-            raise _invalid() from None
-        if datetime.datetime.fromisoformat(content["expires_at"]) <= self._clock.now():
-            raise _invalid()
-        return str(content["node"])
-
-    def _path(self, token: str) -> pathlib.Path:
-        return self._folder / f"{hashlib.sha256(token.encode(errors='replace')).hexdigest()}.json"
-
-    def _drop_expired(self) -> None:
-        now = self._clock.now()
-        for path in self._folder.glob("*.json"):
-            try:
-                over = datetime.datetime.fromisoformat(json.loads(path.read_bytes())["expires_at"]) <= now
-            except FileNotFoundError:  # redeemed this moment
-                continue
-            if over:
-                path.unlink(missing_ok=True)
-
-
-def _invalid() -> errors.UnauthenticatedError:
-    return errors.UnauthenticatedError("JOIN_TOKEN_INVALID", "the join token is not valid, or has been used")
+def issue_join_token(keys: tokens.KeyRing, *, node: str, lifetime: datetime.timedelta, now: datetime.datetime) -> str:
+    """Return a token by which whoever holds it gets a certificate for a node; `InvalidInputError` for a bad name."""
+    return keys.issue(subject=spiffe.check_node(node), audience=JOIN_AUDIENCE, kind="join", lifetime=lifetime, now=now)

@@ -44,6 +44,8 @@ class Authority:
     trust_domain: str
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+    also_trusted: tuple[x509.Certificate, ...] = ()
+    """Of the authority that this one replaces, or that replaces it, while that goes on."""
     clock: clocks.Clock = dataclasses.field(default_factory=clocks.SystemClock)
 
     @classmethod
@@ -88,7 +90,8 @@ class Authority:
         """Read an authority.
 
         Args:
-            folder: Holds `ca.crt`, and `ca.key` unless that is kept apart.
+            folder: Holds `ca.crt`, and `ca.key` unless that is kept apart. Of several certificates the one that fits
+                the key is the authority's; the others are trusted too.
             key: Where the key is kept instead.
             clock: The machine's where none is given.
 
@@ -96,25 +99,28 @@ class Authority:
             PreconditionError: `CA_UNUSABLE`: a file is missing, or certificate and key do not belong together.
         """
         try:
-            certificate = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+            trusted = x509.load_pem_x509_certificates((folder / "ca.crt").read_bytes())
             private = serialization.load_pem_private_key((key or folder / "ca.key").read_bytes(), password=None)
+            fitting = [one for one in trusted if one.public_key() == private.public_key()]
+            certificate = (fitting or trusted)[0]
             names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             (uri,) = names.get_values_for_type(x509.UniformResourceIdentifier)
         except (OSError, ValueError, TypeError, x509.ExtensionNotFound) as error:
             raise errors.PreconditionError("CA_UNUSABLE", f"{folder} holds no usable authority: {error}") from None
-        if not isinstance(private, ec.EllipticCurvePrivateKey) or private.public_key() != certificate.public_key():
+        if not isinstance(private, ec.EllipticCurvePrivateKey) or not fitting:
             raise errors.PreconditionError("CA_UNUSABLE", f"{folder}: certificate and key do not belong together")
         return cls(
             trust_domain=uri.removeprefix("spiffe://"),
             certificate=certificate,
             key=private,
+            also_trusted=tuple(one for one in trusted if one != certificate),
             clock=clock or clocks.SystemClock(),
         )
 
     @property
     def pem(self) -> bytes:
-        """The CA's certificate: what everybody trusts."""
-        return _pem(self.certificate)
+        """What everybody trusts: the CA's certificate, and of another CA's while one replaces the other."""
+        return b"".join(map(_pem, (self.certificate, *self.also_trusted)))
 
     def issue(
         self,
@@ -176,7 +182,7 @@ class Authority:
         )
 
     def chain(self, certificate: x509.Certificate) -> bytes:
-        """Return PEM: a certificate, then the CA's."""
+        """Return PEM: a certificate, then what everybody trusts."""
         return _pem(certificate) + self.pem
 
     def _write(

@@ -22,7 +22,7 @@ from gthulhu.common import errors
 from gthulhu.common.identity import files
 
 ISSUER = "gthulhu"
-Kind = Literal["access", "node", "scheduler"]
+Kind = Literal["access", "node", "scheduler", "join"]
 
 _ALGORITHM = "RS256"
 _KEY_BITS = 2048
@@ -36,6 +36,8 @@ _REGISTERED = ("iss", "sub", "aud", "kind", "iat", "exp", "jti")
 class Claims:
     """What a valid token says."""
 
+    id: str
+    """Unique to the token: its text is not, because Base64 can be written in more than one way."""
     subject: str
     """A user's id, a node's name, or a client's."""
     kind: Kind
@@ -112,14 +114,20 @@ class KeyRing:
         try:
             content = self._decode(token, audience=audience)
             issued_at, expires_at = _time(content["iat"]), _time(content["exp"])
-            subject = content["sub"]
+            subject, number = content["sub"], content["jti"]
         except (jwt.PyJWTError, ValueError, KeyError, OverflowError, TypeError):
             raise _invalid() from None
-        if content["iss"] != ISSUER or content.get("kind") != kind or not isinstance(subject, str):
+        if (
+            content["iss"] != ISSUER
+            or content.get("kind") != kind
+            or not isinstance(subject, str)
+            or not isinstance(number, str)
+        ):
             raise _invalid()
         if expires_at <= now:
             raise errors.UnauthenticatedError("TOKEN_EXPIRED", "the token has expired")
         return Claims(
+            id=number,
             subject=subject,
             kind=kind,
             audience=audience,

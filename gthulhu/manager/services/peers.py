@@ -30,8 +30,16 @@ class Agent:
 class Agents:
     """Checks what agents show."""
 
-    def __init__(self, *, ring: tokens.KeyRing, trust_domain: str, clock: clocks.Clock) -> None:
-        """Accept tokens of a key ring and certificates of a trust domain."""
+    def __init__(
+        self,
+        *,
+        ring: tokens.KeyRing,
+        trust_domain: str,
+        clock: clocks.Clock,
+        refused_nodes: frozenset[str] = frozenset(),
+    ) -> None:
+        """Accept tokens of a key ring and certificates of a trust domain, but for some nodes."""
+        self._refused_nodes = refused_nodes
         self._ring = ring
         self._trust_domain = trust_domain
         self._clock = clock
@@ -41,12 +49,14 @@ class Agents:
 
         Raises:
             PermissionDeniedError: No agent's certificate, or certificate and token name different nodes.
-            UnauthenticatedError: No valid token.
+            UnauthenticatedError: No valid token, or the node is refused.
         """
         peer = tls.peer(context, trust_domain=self._trust_domain)
         certificate_ends = tls.peer_expires_at(context)
         if peer is None or peer.kind != "agent" or certificate_ends is None:
             raise errors.PermissionDeniedError("AGENT_REQUIRED", "only agents may call this, by their certificate")
+        if peer.name in self._refused_nodes:
+            raise refused(peer.name)
         return Agent(
             node=peer.name,
             certificate_ends=certificate_ends,
@@ -64,6 +74,11 @@ class Agents:
                 "NODE_MISMATCH", f"the token is of node {claims.subject!r}, the certificate of {node!r}"
             )
         return claims.expires_at
+
+
+def refused(node: str) -> errors.UnauthenticatedError:
+    """Return the error for a node that is to be kept out whatever it shows."""
+    return errors.UnauthenticatedError("NODE_REFUSED", f"node {node!r} is refused by the configuration")
 
 
 def _bearer(context: grpc.aio.ServicerContext[Any, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Refresh tokens, claims and the audit log; all functions work within the transaction of the connection that they get."""
+"""Refresh tokens, claims and the audit log; all functions work within the transaction of their connection."""
 
 import dataclasses
 import datetime

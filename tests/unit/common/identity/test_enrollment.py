@@ -1,9 +1,7 @@
 """How an agent comes by a certificate, and what it cannot come by."""
 
-import concurrent.futures
 import datetime
 import pathlib
-import stat
 
 import pytest
 from cryptography import x509
@@ -11,28 +9,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from gthulhu.common import errors
-from gthulhu.common.identity import enrollment, pki
+from gthulhu.common.identity import enrollment, pki, tokens
 from tests.unit.common.clocks import START, ManualClock
-
-HOUR = datetime.timedelta(hours=1)
 
 
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
-
-
-@pytest.fixture
-def join(tmp_path: pathlib.Path, clock: ManualClock) -> enrollment.JoinTokens:
-    return enrollment.JoinTokens(tmp_path, clock=clock)
-
-
-def refused(join: enrollment.JoinTokens, token: str) -> bool:
-    try:
-        join.redeem(token)
-    except errors.UnauthenticatedError as error:
-        return error.reason == "JOIN_TOKEN_INVALID"
-    return False
 
 
 def test_only_the_key_of_a_request_is_used(tmp_path: pathlib.Path, clock: ManualClock) -> None:
@@ -85,45 +68,16 @@ def test_what_is_no_request_or_shows_no_possession_is_refused() -> None:
         assert message in caught.value.message
 
 
-def test_a_join_token_works_once(join: enrollment.JoinTokens) -> None:
-    token = join.create("node-1", lifetime=HOUR)
-    assert join.redeem(token) == "node-1"
-    assert refused(join, token)
+def test_a_join_token_names_its_node_and_nothing_else_takes_it(tmp_path: pathlib.Path) -> None:
+    keys = tokens.KeyRing.load_or_create(tmp_path)
+    token = enrollment.issue_join_token(keys, node="node-1", lifetime=datetime.timedelta(hours=1), now=START)
+    assert keys.verify(token, audience=enrollment.JOIN_AUDIENCE, kind="join", now=START).subject == "node-1"
+    for audience, kind in (("gthulhu-manager", "node"), ("gthulhu-api", "access")):
+        with pytest.raises(errors.UnauthenticatedError):
+            keys.verify(token, audience=audience, kind=kind, now=START)
 
 
-def test_of_many_at_the_same_moment_one_succeeds(join: enrollment.JoinTokens) -> None:
-    token = join.create("node-1", lifetime=HOUR)
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        outcomes = list(pool.map(lambda _: refused(join, token), range(64)))
-    assert outcomes.count(False) == 1
-
-
-def test_a_join_token_ends(join: enrollment.JoinTokens, clock: ManualClock) -> None:
-    token = join.create("node-1", lifetime=HOUR)
-    clock.advance(3600)
-    assert refused(join, token)
-
-
-def test_what_was_never_made_is_refused(join: enrollment.JoinTokens) -> None:
-    assert refused(join, "")
-    assert refused(join, "../../etc/passwd")
-    assert refused(join, "\ud800")
-
-
-def test_what_is_kept_does_not_give_the_token_away(join: enrollment.JoinTokens, tmp_path: pathlib.Path) -> None:
-    token = join.create("node-1", lifetime=HOUR)
-    (kept,) = (tmp_path / "join").iterdir()
-    assert token not in kept.name + kept.read_text()
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-
-
-def test_expired_tokens_are_swept_up(join: enrollment.JoinTokens, clock: ManualClock, tmp_path: pathlib.Path) -> None:
-    join.create("node-1", lifetime=HOUR)
-    clock.advance(3600)
-    join.create("node-2", lifetime=HOUR)
-    assert len(list((tmp_path / "join").iterdir())) == 1
-
-
-def test_a_join_token_is_made_for_a_node_only(join: enrollment.JoinTokens) -> None:
+def test_a_join_token_is_made_for_a_node_only(tmp_path: pathlib.Path) -> None:
+    keys = tokens.KeyRing.load_or_create(tmp_path)
     with pytest.raises(errors.InvalidInputError, match=r"^node: "):
-        join.create("../manager", lifetime=HOUR)
+        enrollment.issue_join_token(keys, node="../manager", lifetime=datetime.timedelta(hours=1), now=START)
