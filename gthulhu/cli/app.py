@@ -30,6 +30,14 @@ config = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
 
 
 @app.command()
+def version() -> None:
+    """Print the release, and the revision that it was built from."""
+    from gthulhu.common import release
+
+    print(f"gthulhu {release.version()} ({release.git_revision()})")
+
+
+@app.command()
 def manager(*, config: ConfigFile = None, state_dir: StateDir = None, log_level: LogLevel = None) -> None:
     """Run a manager."""
     from gthulhu.cli import run as parts
@@ -91,11 +99,21 @@ def gateway_render(
     certificates: Annotated[
         pathlib.Path | None, typer.Option(help="Folder with ca.crt, gateway.crt and gateway.key.")
     ] = None,
+    folder: Annotated[
+        pathlib.Path | None, typer.Option(help="Write it there as envoy.yaml, with the pages that are made for it.")
+    ] = None,
 ) -> None:
     """Print Envoy's configuration instead of running it."""
     from gthulhu.cli import gateways
 
-    gateways.render(kind=kind, config=config, state_dir=state_dir, upstreams=upstream or [], certificates=certificates)
+    gateways.render(
+        kind=kind,
+        config=config,
+        state_dir=state_dir,
+        upstreams=upstream or [],
+        certificates=certificates,
+        folder=folder,
+    )
 
 
 @app.command()
@@ -158,6 +176,29 @@ def pki_join_token(
     from gthulhu.cli import pki as keys
 
     print(keys.join_token(state_dir, node, hours=hours))
+
+
+@pki.command("cluster")
+def pki_cluster(
+    *,
+    trust_domain: Annotated[str, typer.Option(help="Of the SPIFFE ids in certificates.")] = "gthulhu.local",
+    dns: Annotated[list[str] | None, typer.Option(help="Further DNS name of the gateway.")] = None,
+    certificates: Annotated[bool, typer.Option(help="Make the CA and certificates; cert-manager may instead.")] = True,
+    mongodb: Annotated[bool, typer.Option(help="Make credentials for the MongoDB of the manifests.")] = False,
+) -> None:
+    """In a pod: make, as Secrets of its namespace, the keys and certificates that are missing or end soon."""
+    from gthulhu.cli import cluster, kubernetes_secrets
+    from gthulhu.common import clock
+
+    for line in cluster.make(
+        kubernetes_secrets.Secrets(),
+        trust_domain=trust_domain,
+        dns=dns or (),
+        certificates=certificates,
+        mongodb=mongodb,
+        clock=clock.SystemClock(),
+    ):
+        print(line)
 
 
 @pki.command("show")

@@ -40,10 +40,14 @@ def render(
     state_dir: pathlib.Path | None,
     upstreams: list[str],
     certificates: pathlib.Path | None,
+    folder: pathlib.Path | None,
 ) -> None:
-    """Print Envoy's configuration."""
+    """Print Envoy's configuration, or write it to a folder with the files that are made for it."""
     wanted, _ = _options(kind=kind, config=config, state_dir=state_dir, upstreams=upstreams, certificates=certificates)
-    print(renderer.render(wanted), end="")
+    if folder is None:
+        print(renderer.render(wanted), end="")
+    else:
+        print(process.write(wanted, folder))
 
 
 async def _serve(gateway: process.Gateway) -> None:
