@@ -33,7 +33,7 @@ docs: setup ## Generate the reference pages that come from code
 	@$(BIN)/python scripts/docs.py
 
 build: setup ## Make the wheel and the source distribution in dist/
-	@$(BIN)/pip install --quiet --disable-pip-version-check 'build >= 1.3, < 2'
+	@$(BIN)/python -m gthulhu.agent.enforcement.sched_ext.build
 	@$(BIN)/python -m build --outdir dist .
 
 image: ## Build the container image (needs docker or podman, and network)
