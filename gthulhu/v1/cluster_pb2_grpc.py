@@ -108,7 +108,8 @@ class ClusterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListNodeMetrics(self, request, context):
-        """ListNodeMetrics returns the latest sample of every node. Callers need `metrics.read`.
+        """ListNodeMetrics returns the latest sample of every node, without its pods: GetNodeMetrics has those. Callers
+        need `metrics.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

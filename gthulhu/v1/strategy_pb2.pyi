@@ -23,7 +23,7 @@ class LabelSelector(_message.Message):
     def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class ScheduleStrategy(_message.Message):
-    __slots__ = ("id", "name", "description", "strategy_namespace", "label_selectors", "all_pods", "k8s_namespace", "command_regex", "priority", "execution_time", "suspended", "expires_at", "creator_id", "creator", "create_time", "update_time", "etag", "state", "state_reason", "matched_pods", "warnings")
+    __slots__ = ("id", "name", "description", "strategy_namespace", "label_selectors", "all_pods", "k8s_namespace", "command_regex", "priority", "execution_time", "suspended", "expires_at", "creator_id", "creator", "create_time", "update_time", "etag", "state", "state_reason", "matched_pods", "warnings", "apply_set")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[ScheduleStrategy.State]
@@ -57,6 +57,7 @@ class ScheduleStrategy(_message.Message):
     STATE_REASON_FIELD_NUMBER: _ClassVar[int]
     MATCHED_PODS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    APPLY_SET_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     description: str
@@ -78,7 +79,8 @@ class ScheduleStrategy(_message.Message):
     state_reason: str
     matched_pods: int
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., strategy_namespace: _Optional[str] = ..., label_selectors: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., all_pods: _Optional[bool] = ..., k8s_namespace: _Optional[_Iterable[str]] = ..., command_regex: _Optional[str] = ..., priority: _Optional[int] = ..., execution_time: _Optional[int] = ..., suspended: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., creator_id: _Optional[str] = ..., creator: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., state: _Optional[_Union[ScheduleStrategy.State, str]] = ..., state_reason: _Optional[str] = ..., matched_pods: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    apply_set: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., strategy_namespace: _Optional[str] = ..., label_selectors: _Optional[_Iterable[_Union[LabelSelector, _Mapping]]] = ..., all_pods: _Optional[bool] = ..., k8s_namespace: _Optional[_Iterable[str]] = ..., command_regex: _Optional[str] = ..., priority: _Optional[int] = ..., execution_time: _Optional[int] = ..., suspended: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., creator_id: _Optional[str] = ..., creator: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., state: _Optional[_Union[ScheduleStrategy.State, str]] = ..., state_reason: _Optional[str] = ..., matched_pods: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., apply_set: _Optional[str] = ...) -> None: ...
 
 class CreateStrategyRequest(_message.Message):
     __slots__ = ("strategy",)

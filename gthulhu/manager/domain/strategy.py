@@ -50,6 +50,8 @@ class Strategy:
     execution_time_ns: int = 0
     """Time slice; 0: the enforcer's default."""
     suspended: bool = False
+    apply_set: str = ""
+    """The set of files that it was created from; empty: from none. It stays as it is."""
     expires_at: datetime.datetime | None = None
     creator_id: str
     """The user whose roles bound what it may select."""

@@ -91,6 +91,7 @@ def strategy(
         execution_time=value.execution_time_ns,
         suspended=value.suspended,
         expires_at=timestamp(value.expires_at),
+        apply_set=value.apply_set,
         creator_id=value.creator_id,
         creator=value.creator,
         create_time=timestamp(value.created_at),

@@ -40,7 +40,9 @@ class StrategyService(strategy_pb2_grpc.StrategyServiceServicer):
         """See the schema."""
         caller = authorization.current()
         value = self._written(caller, request.strategy, strategy_id=naming.new_id())
-        value = dataclasses.replace(value, name=value.name or naming.name_for(value))
+        value = dataclasses.replace(
+            value, name=value.name or naming.name_for(value), apply_set=request.strategy.apply_set
+        )
         _check_creator(value, caller)
         audit = self._audit(caller, "strategy.create", after=value)
         return await self._stored(await self._store.put_strategy(value, expected_etag=None, audit=audit))
@@ -87,6 +89,7 @@ class StrategyService(strategy_pb2_grpc.StrategyServiceServicer):
                 ),
                 name=request.name or before.name,
                 namespace=request.strategy_namespace or before.namespace,
+                apply_set=before.apply_set,
                 created_at=before.created_at,
             )
             validation.check(after, now=now, before=before)

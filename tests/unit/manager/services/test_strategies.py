@@ -52,6 +52,15 @@ async def test_a_strategy_is_stored_complete_and_in_force_when_the_call_returns(
     assert read == made
 
 
+async def test_the_set_of_files_that_a_strategy_comes_from_is_given_once_and_stays(it: served.Served) -> None:
+    made = await create(it, apply_set="git")
+    request = pb.UpdateStrategyRequest(strategy_id=made.id, all_pods=True)
+    changed = await it.strategies.UpdateStrategy(request, **it.as_user("admin"))
+    assert (made.apply_set, changed.apply_set) == ("git", "git")
+    async with served.refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"):
+        await create(it, name="other", apply_set="No Name")
+
+
 async def test_no_matching_pod_is_no_error(it: served.Served) -> None:
     made = await create(it, label_selectors=[pb.LabelSelector(key="app", value="none")])
     assert (made.matched_pods, list(made.warnings)) == (0, ["it selects no pod now"])
