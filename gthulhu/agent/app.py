@@ -167,6 +167,8 @@ class Agent:
                     _node_services(self.parts), config.server.grpc_address, _credentials(config)
                 )
             await self._bind(_gateway_services(self.parts, table, self._checks), f"unix:{_socket(config)}", None)
+            if config.server.health_address:
+                await self._bind((), config.server.health_address, None)
             if config.server.metrics_address:
                 self.metrics_port = await stack.enter_async_context(
                     exposition.serving(address=config.server.metrics_address, text=self.parts.exposition.text)

@@ -23,6 +23,8 @@ class Server(config.Section):
     """gRPC for managers, mTLS; empty: none."""
     advertise_address: str = ""
     """How managers reach `grpc_address`, host:port; empty: the host's name with its port."""
+    health_address: str = ""
+    """gRPC's health service alone, without TLS, for the kubelet's probes; empty: none."""
     socket: pathlib.Path = pathlib.Path("agent.sock")
     """Unix socket for the agent's own gateway, below the state folder unless absolute."""
     metrics_address: str = "127.0.0.1:9090"
