@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 
 from gthulhu.common.grpc import access
-from gthulhu.gateway import comments, options, process, render, routes
+from gthulhu.gateway import certificates, comments, options, process, render, routes
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SHARE = pathlib.Path("/usr/share/gthulhu")
@@ -22,6 +22,7 @@ FILES = options.Files(
     swagger=SHARE / "gateway/swagger",
     swagger_assets=SHARE / "gateway/swagger/assets",
     ui=SHARE / "gateway/ui",
+    secrets=SHARE / "gateway/secrets",
 )
 PLAIN: Mapping[routes.Kind, options.Options] = {
     "manager": options.Options(
@@ -50,6 +51,7 @@ def main() -> int:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(path.relative_to(ROOT))
             if not check:
+                path.parent.mkdir(exist_ok=True)
                 path.write_text(text, encoding="utf-8")
                 print(f"wrote {path.relative_to(ROOT)}")
     if check:
@@ -65,13 +67,17 @@ def made() -> Mapping[pathlib.Path, str]:
         ROOT / "gateway" / f"{kind}.yaml": HEAD.format(WHAT[kind]) + render.render(settings)
         for kind, settings in PLAIN.items()
     }
+    secrets = {
+        ROOT / "gateway/secrets" / name: HEAD.format("A secret of gateway/manager.yaml.") + render.text(secret)
+        for name, secret in certificates.secrets(PLAIN["manager"])
+    }
     reference = ROOT / "docs/reference/rest.md"
     text = reference.read_text(encoding="utf-8")
     for kind in PLAIN:
         mark = MARK.format(kind)
         before, _, after = text.split(mark)
         text = before + mark + "\n" + "\n".join(table(kind)) + "\n" + mark + after
-    return {**plain, reference: text}
+    return {**plain, **secrets, reference: text}
 
 
 def table(kind: routes.Kind) -> Iterator[str]:

@@ -60,6 +60,8 @@ class Manager(config.Section):
 
     address: str = "localhost:9443"
     """host:port, or any gRPC target; several addresses behind one name are tried in turn."""
+    enrollment_address: str = "localhost:9445"
+    """Where the managers take agents that have no certificate yet, likewise."""
     server_name: str = "gthulhu-manager"
     """The DNS name in the managers' certificates."""
 
@@ -71,10 +73,12 @@ class Identity(config.Section):
     """Of the SPIFFE ids in certificates; certificates of another one name nobody."""
     folder: pathlib.Path = pathlib.Path("pki")
     """Holds ca.crt, agent.crt, agent.key and node.token; below the state folder unless absolute."""
+    ca_file: pathlib.Path | None = None
+    """PEM: whom to trust when there is no ca.crt in `folder` yet, and besides it when enrolling."""
     join_token_file: pathlib.Path | None = None
-    """A one-time token of `gthulhu pki join-token`, to enrol with."""
+    """A one-time token of `gthulhu pki join-token`, to enrol with; renewed by the certificate from then on."""
     service_account_token_file: pathlib.Path | None = None
-    """A projected Kubernetes service-account token (audience `gthulhu-manager`), to enrol with."""
+    """A projected Kubernetes service-account token (audience `gthulhu-manager`), to enrol and to renew with."""
 
 
 class Node(config.Section):
@@ -120,6 +124,27 @@ class Enforcement(config.Section):
     """How often discovery walks everything, in case an event was missed."""
 
 
+class Gateway(config.Section):
+    """`[gateway]`: what `gthulhu gateway run --kind agent` offers clients; the agent itself does not read it."""
+
+    tls_certificate: pathlib.Path | None = None
+    """PEM chain that clients see; without it the gateway speaks plain HTTP, which is for loopback only."""
+    tls_key: pathlib.Path | None = None
+    """PEM key of `tls_certificate`."""
+    open_to: tuple[str, ...] = ()
+    """Address ranges (`10.0.0.0/8`) that may read what needs no token: health, version and metrics; empty: all."""
+    access_log: str = "/dev/stdout"
+    """File for one line of JSON a request; empty: none."""
+
+
+class Measuring(config.Section):
+    """`[measuring]`: how the scheduler's work is measured."""
+
+    collector: Literal["auto", "co-re", "procfs"] = "auto"
+    """`co-re`: BPF programs loaded by libbpf; they know migrations, the lengths of waits, and short-lived processes.
+    `procfs`: the kernel's own accounting; works everywhere."""
+
+
 class AgentConfig(config.Settings):
     """Everything that an agent can be told."""
 
@@ -134,3 +159,5 @@ class AgentConfig(config.Settings):
     identity: Identity = Identity()
     node: Node = Node()
     enforcement: Enforcement = Enforcement()
+    measuring: Measuring = Measuring()
+    gateway: Gateway = Gateway()

@@ -1,16 +1,19 @@
 """Runs or renders a gateway as the configuration of the part behind it says."""
 
 import asyncio
+import logging
 import pathlib
 import signal
 
+from gthulhu.agent import config as agent_config
 from gthulhu.cli import settings
 from gthulhu.cli.local import children
-from gthulhu.common import errors
+from gthulhu.common import errors, logs
 from gthulhu.gateway import options, process
 from gthulhu.gateway import render as renderer
 from gthulhu.manager import config as manager_config
 
+_log = logging.getLogger(__name__)
 _ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
 
@@ -27,6 +30,12 @@ def run(
     wanted, folder = _options(
         kind=kind, config=config, state_dir=state_dir, upstreams=upstreams, certificates=certificates
     )
+    if wanted.exposed:
+        _log.warning(
+            "the gateway speaks plain HTTP on %s: whoever can listen in reads passwords and tokens. "
+            "Set gateway.tls_certificate and gateway.tls_key, or listen on loopback behind something that ends TLS",
+            wanted.listen,
+        )
     try:
         asyncio.run(_serve(process.Gateway(wanted, folder=folder / "envoy")))
     except process.GatewayError as error:
@@ -68,6 +77,7 @@ def _options(
     certificates: pathlib.Path | None,
 ) -> tuple[options.Options, pathlib.Path]:
     loaded = settings.of_kind(kind, config=config, state_dir=state_dir).settings
+    logs.configure(level=loaded.logging.level, format=loaded.logging.format)
     try:
         if isinstance(loaded, manager_config.ManagerConfig):
             wanted = options.Options(
@@ -76,7 +86,7 @@ def _options(
                 upstreams=upstreams or [_reachable(loaded.server.grpc_address)],
                 certificates=certificates or loaded.path(loaded.identity.folder),
                 trust_domain=loaded.identity.trust_domain,
-                tls=_certificate(loaded),
+                tls=_certificate(loaded, loaded.gateway),
                 cors_origins=loaded.gateway.cors_origins,
                 login_attempts=loaded.gateway.login_attempts,
                 trusted_proxies=loaded.gateway.trusted_proxies,
@@ -88,14 +98,20 @@ def _options(
                 kind="agent",
                 listen=loaded.server.host,
                 upstreams=upstreams or [f"unix:{loaded.path(loaded.server.socket)}"],
+                tls=_certificate(loaded, loaded.gateway),
+                open_to=loaded.gateway.open_to,
+                access_log=loaded.gateway.access_log,
             )
     except ValueError as error:
         raise errors.InvalidInputError("GATEWAY_INVALID", str(error)) from None
     return wanted, loaded.state_dir
 
 
-def _certificate(loaded: manager_config.ManagerConfig) -> options.Certificate | None:
-    chain, key = loaded.gateway.tls_certificate, loaded.gateway.tls_key
+def _certificate(
+    loaded: manager_config.ManagerConfig | agent_config.AgentConfig,
+    given: manager_config.Gateway | agent_config.Gateway,
+) -> options.Certificate | None:
+    chain, key = given.tls_certificate, given.tls_key
     if (chain is None) != (key is None):
         raise ValueError("gateway.tls_certificate and gateway.tls_key: set both or none")
     return options.Certificate(chain=loaded.path(chain), key=loaded.path(key)) if chain and key else None

@@ -1,7 +1,9 @@
 """The HTTP filters of a gateway, in the order in which a request meets them (an answer meets them backwards)."""
 
+import ipaddress
 from collections.abc import Sequence
 
+from gthulhu.common.grpc import access
 from gthulhu.gateway import envoy, options, routes
 from gthulhu.v1 import auth_pb2
 
@@ -33,6 +35,7 @@ def http_filters(settings: options.Options) -> Sequence[envoy.Config]:
     return [
         _security_headers(tls=settings.tls is not None),
         *([envoy.http_filter("cors", "extensions.filters.http.cors.v3.Cors")] if settings.cors_origins else []),
+        *([_open_to(settings)] if settings.open_to else []),
         *([_login_limit(settings.login_attempts)] if manager else []),
         envoy.http_filter(
             "lua",
@@ -62,6 +65,32 @@ def _security_headers(*, tls: bool) -> envoy.Config:
         mutations={"response_mutations": appends},
         most_specific_header_mutations_wins=False,
     )
+
+
+def _open_to(settings: options.Options) -> envoy.Config:
+    """Let only some addresses read what needs no token, over REST and gRPC."""
+    rules = access.rules()
+    read = [route for route in routes.routes(settings.kind) if route.method == "GET"]
+    paths = [
+        path
+        for route in read
+        if rules[rpc := f"/{route.rpc.containing_service.full_name}/{route.rpc.name}"].public
+        for path in (route.template, rpc)
+    ]
+    ranges = [ipaddress.ip_network(given) for given in settings.open_to]
+    policy = {
+        "permissions": [{"url_path": {"path": {"exact": path}}} for path in paths],
+        "principals": [{"not_id": {"or_ids": {"ids": [{"remote_ip": _range(each)} for each in ranges]}}}],
+    }
+    return envoy.http_filter(
+        "rbac",
+        "extensions.filters.http.rbac.v3.RBAC",
+        rules={"action": "DENY", "policies": {"open_to": policy}},
+    )
+
+
+def _range(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> envoy.Config:
+    return {"address_prefix": str(network.network_address), "prefix_len": network.prefixlen}
 
 
 def _login_limit(attempts: int) -> envoy.Config:

@@ -2,16 +2,19 @@
 
 import dataclasses
 import importlib.resources
+import ipaddress
 import pathlib
 from collections.abc import Sequence
 
 from gthulhu.common import assets
 from gthulhu.gateway import routes
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """A certificate chain and its key, PEM files."""
+    """A certificate chain and its key, PEM files, read anew when something is moved into the folder of the chain."""
 
     chain: pathlib.Path
     key: pathlib.Path
@@ -36,6 +39,8 @@ class Files:
         default_factory=lambda: pathlib.Path(str(importlib.resources.files("flask_swagger_ui") / "dist"))
     )
     """Swagger UI itself."""
+    secrets: pathlib.Path = pathlib.Path("secrets")
+    """What tells Envoy where certificates are, and to watch them; relative like `swagger`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +69,8 @@ class Options:
     """Origins (`https://host`) whose pages may call the API from a browser."""
     login_attempts: int = 5
     """How often one client address (one /64 for IPv6) may try to log in within a minute."""
+    open_to: Sequence[str] = ()
+    """Address ranges that may read what anybody may: health, version, metrics; empty: all addresses."""
     trusted_proxies: int = 0
     """How many proxies stand in front, whose `x-forwarded-for` is believed; 0 takes the connection's address."""
     request_timeout: float = 15.0
@@ -76,12 +83,23 @@ class Options:
         """Refuse what would open more than it should.
 
         Raises:
-            ValueError: The admin interface would be reachable from elsewhere, or there is nothing to pass requests to.
+            ValueError: The admin interface would be reachable from elsewhere, there is nothing to pass requests to, or
+                a range of addresses is none.
         """
         if not self.upstreams:
             raise ValueError("upstreams: at least one host:port or unix:path is needed")
-        if self.admin and not self.admin.startswith("unix:") and split(self.admin)[0] not in ("127.0.0.1", "::1"):
+        if self.admin and not self.admin.startswith("unix:") and split(self.admin)[0] not in _LOOPBACK:
             raise ValueError(f"admin: {self.admin!r} is neither unix:path nor on loopback (127.0.0.1, [::1])")
+        for given in self.open_to:
+            try:
+                ipaddress.ip_network(given)
+            except ValueError as error:
+                raise ValueError(f"open_to: {error}: write a range as 10.0.0.0/8, an address as 10.0.0.1") from None
+
+    @property
+    def exposed(self) -> bool:
+        """Whether others than this machine can reach it, and read what passes."""
+        return self.tls is None and not self.listen.startswith("unix:") and split(self.listen)[0] not in _LOOPBACK
 
 
 def split(address: str) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from gthulhu.common import assets
-from gthulhu.gateway import admin, openapi, options, render
+from gthulhu.gateway import admin, certificates, openapi, options, render
 
 _READY_SECONDS = 15.0
 _STOP_SECONDS = 5.0
@@ -132,6 +132,10 @@ def write(settings: options.Options, folder: pathlib.Path) -> pathlib.Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     configuration = folder / "envoy.yaml"
     configuration.write_text(render.render(settings), encoding="utf-8")
+    secrets = folder / settings.files.secrets
+    for name, secret in certificates.secrets(settings):
+        secrets.mkdir(exist_ok=True, mode=0o700)
+        (secrets / name).write_text(render.text(secret), encoding="utf-8")
     if settings.kind == "manager":
         swagger = folder / settings.files.swagger
         shutil.copytree(assets.path("gateway/swagger"), swagger, dirs_exist_ok=True)

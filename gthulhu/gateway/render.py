@@ -2,7 +2,7 @@
 
 import yaml
 
-from gthulhu.gateway import envoy, filters, options, replies, table, upstream
+from gthulhu.gateway import certificates, envoy, filters, options, replies, table, upstream
 
 _MAX_CONNECTIONS = 10_000
 _ACCESS = {
@@ -29,7 +29,12 @@ _ACCESS = {
 
 def render(settings: options.Options) -> str:
     """Return the configuration as YAML."""
-    return yaml.dump(bootstrap(settings), Dumper=_Dumper, sort_keys=False, width=120)
+    return text(bootstrap(settings))
+
+
+def text(config: envoy.Config) -> str:
+    """Return any part of it as YAML."""
+    return yaml.dump(config, Dumper=_Dumper, sort_keys=False, width=120)
 
 
 def bootstrap(settings: options.Options) -> envoy.Config:
@@ -57,7 +62,7 @@ def _listener(settings: options.Options) -> envoy.Config:
         "filters": [
             {"name": "envoy.filters.network.http_connection_manager", "typed_config": _connection_manager(settings)}
         ],
-        **(_tls(settings.tls) if settings.tls else {}),
+        **certificates.for_clients(settings),
     }
     return {
         "name": settings.kind,
@@ -112,26 +117,6 @@ def _access_log(path: str) -> envoy.Config:
         "typed_config": envoy.typed(
             "extensions.access_loggers.file.v3.FileAccessLog", path=path, log_format={"json_format": _ACCESS}
         ),
-    }
-
-
-def _tls(certificate: options.Certificate) -> envoy.Config:
-    context = {
-        "alpn_protocols": ["h2", "http/1.1"],
-        "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
-        "tls_certificates": [
-            {
-                "certificate_chain": {"filename": str(certificate.chain)},
-                "private_key": {"filename": str(certificate.key)},
-            }
-        ],
-    }
-    message = "extensions.transport_sockets.tls.v3.DownstreamTlsContext"
-    return {
-        "transport_socket": {
-            "name": "envoy.transport_sockets.tls",
-            "typed_config": envoy.typed(message, common_tls_context=context),
-        }
     }
 
 

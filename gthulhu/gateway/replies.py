@@ -9,6 +9,7 @@ _OWN_WORDS = "%LOCAL_REPLY_BODY%"
 _REPLIES: Sequence[tuple[int, int, str, str]] = (
     # status of Envoy's, status for the client, code, text
     (400, 400, "INVALID_JSON", _OWN_WORDS),
+    (403, 403, "ADDRESS_REFUSED", "this is not open to your address"),
     (404, 404, "NOT_FOUND", "there is no such path"),
     (405, 405, "METHOD_NOT_ALLOWED", "the path does not know this method; see the header Allow"),
     (408, 408, "REQUEST_TIMEOUT", "the request did not arrive in time"),

@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from gthulhu.gateway import envoy, options
+from gthulhu.gateway import certificates, envoy, options
 
 CLUSTER = "upstream"
 
@@ -33,7 +33,7 @@ def cluster(settings: options.Options) -> envoy.Config:
             )
         },
         **(_health() if settings.kind == "manager" else {}),
-        **(_mutual_tls(settings) if settings.certificates else {}),
+        **certificates.to_managers(settings),
     }
 
 
@@ -77,31 +77,4 @@ def _health() -> envoy.Config:
             "base_ejection_time": "5s",
             "max_ejection_percent": 50,
         },
-    }
-
-
-def _mutual_tls(settings: options.Options) -> envoy.Config:
-    folder = settings.certificates
-    assert folder is not None  # noqa: S101 - the caller has looked
-    identity = f"spiffe://{settings.trust_domain}/manager"
-    context = {
-        "alpn_protocols": ["h2"],
-        "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
-        "tls_certificates": [
-            {
-                "certificate_chain": {"filename": str(folder / "gateway.crt")},
-                "private_key": {"filename": str(folder / "gateway.key")},
-            }
-        ],
-        "validation_context": {
-            "trusted_ca": {"filename": str(folder / "ca.crt")},
-            "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": identity}}],
-        },
-    }
-    message = "extensions.transport_sockets.tls.v3.UpstreamTlsContext"
-    return {
-        "transport_socket": {
-            "name": "envoy.transport_sockets.tls",
-            "typed_config": envoy.typed(message, sni=settings.server_name, common_tls_context=context),
-        }
     }

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import pathlib
+import shutil
 import ssl
 from collections.abc import AsyncIterator
 
@@ -13,9 +14,10 @@ import pytest_asyncio
 
 from gthulhu.common.identity import pki
 from gthulhu.gateway import options, process
-from gthulhu.v1 import auth_pb2, auth_pb2_grpc, cluster_pb2
+from gthulhu.v1 import auth_pb2, auth_pb2_grpc, cluster_pb2, system_pb2, system_pb2_grpc
 from tests.integration.gateway import harness
 
+_END = "-----END CERTIFICATE-----\n"
 _LOGIN = {"username": "ada", "password": "x"}
 
 
@@ -248,9 +250,75 @@ async def test_a_server_without_the_managers_identity_gets_no_request(
     assert upstream.requests == []
 
 
-async def _until_reached(url: str) -> harness.Answer:
+@pytest.mark.parametrize(("ranges", "open_"), [(["10.0.0.0/8", "::1"], False), (["10.0.0.0/8", "127.0.0.1"], True)])
+async def test_what_needs_no_token_may_be_open_to_some_addresses_only(
+    tmp_path: pathlib.Path, ranges: list[str], *, open_: bool
+) -> None:
+    upstream = harness.Upstream()
+    async with harness.serving(upstream, socket=tmp_path / "a.sock") as address:
+        settings = options.Options(
+            kind="agent", listen="127.0.0.1:0", upstreams=[address], open_to=ranges, access_log=""
+        )
+        async with process.Gateway(settings, folder=tmp_path / "gateway", concurrency=1) as running:
+            answers = [await harness.call(running.url, "GET", path) for path in ("/health", "/version", "/metrics?a=1")]
+            other = await harness.call(running.url, "GET", "/api/v1/pods/pids")
+            token = await harness.call(running.url, "POST", "/api/v1/auth/token", json_body={})
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{running.address[1]}") as channel:
+                native = system_pb2_grpc.SystemServiceStub(channel).GetHealth(system_pb2.GetHealthRequest(), timeout=5)
+                code = await native.code()
+
+    assert [answer.status for answer in answers[:2]] == ([200, 200] if open_ else [403, 403])
+    assert answers[2].status == (400 if open_ else 403)  # what follows a path makes no difference
+    assert (code is grpc.StatusCode.OK) is open_
+    assert (other.status, token.status) == (200, 200)
+    assert open_ or answers[0].json == {
+        "success": False,
+        "error": "this is not open to your address",
+        "code": "ADDRESS_REFUSED",
+    }
+
+
+async def test_renewed_certificates_are_taken_without_a_restart(identity: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """All at once: what clients see, what the manager sees, and whom the gateway trusts."""
+    folder = tmp_path / "pki"
+    shutil.copytree(identity, folder)
+    certificate = options.Certificate(chain=folder / "gateway.crt", key=folder / "gateway.key")
+    of_others = pki.Authority.create(tmp_path / "ca", trust_domain=harness.TRUST_DOMAIN)
+    of_others.issue("manager", tmp_path / "manager")
+    upstream = harness.Upstream()
+
+    async with (
+        harness.serving(upstream, identity=tmp_path / "manager") as address,
+        gateway(tmp_path / "gateway", folder, address, tls=certificate) as running,
+    ):
+        before = await _shown(running)
+        refused = await harness.call(running.url, "GET", "/health", context=_anybody())
+        of_others.issue("gateway", folder)
+        async with asyncio.timeout(10):
+            while (after := await _shown(running)) == before:  # noqa: ASYNC110 - Envoy tells nobody
+                await asyncio.sleep(0.05)
+        answer = await _until_reached(running.url, context=_anybody())
+
+    assert refused.status == 503
+    assert after == ssl.PEM_cert_to_DER_cert((folder / "gateway.crt").read_text().partition("-----END")[0] + _END)
+    assert answer.status == 200
+
+
+async def _shown(running: process.Gateway) -> bytes:
+    """Return the certificate that a gateway shows."""
+    text = await asyncio.to_thread(ssl.get_server_certificate, running.address)
+    return ssl.PEM_cert_to_DER_cert(text)
+
+
+def _anybody() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+async def _until_reached(url: str, *, context: ssl.SSLContext | None = None) -> harness.Answer:
     async with asyncio.timeout(10):
-        while (answer := await harness.call(url, "GET", "/health")).status == 503:  # noqa: ASYNC110 - Envoy tells nobody
+        while (answer := await harness.call(url, "GET", "/health", context=context)).status == 503:  # noqa: ASYNC110 - Envoy tells nobody
             await asyncio.sleep(0.05)
     return answer
 

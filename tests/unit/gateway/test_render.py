@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gthulhu.gateway import options, render, routes
+from gthulhu.gateway import certificates, options, render, routes
 
 
 def settings(kind: routes.Kind = "manager", **changes: object) -> options.Options:
@@ -50,13 +50,16 @@ def test_a_request_meets_limits_before_the_transcoder() -> None:
 
 
 def test_managers_are_known_by_their_spiffe_id(tmp_path: pathlib.Path) -> None:
-    cluster = cluster_of(render.render(settings(certificates=tmp_path, trust_domain="example.org")))
+    wanted = settings(certificates=tmp_path, trust_domain="example.org")
+    cluster, secrets = cluster_of(render.render(wanted)), dict(certificates.secrets(wanted))
 
-    validation = cluster["transport_socket"]["typed_config"]["common_tls_context"]["validation_context"]
-    assert validation["match_typed_subject_alt_names"] == [
+    validation = cluster["transport_socket"]["typed_config"]["common_tls_context"]["combined_validation_context"]
+    assert validation["default_validation_context"]["match_typed_subject_alt_names"] == [
         {"san_type": "URI", "matcher": {"exact": "spiffe://example.org/manager"}}
     ]
-    assert validation["trusted_ca"] == {"filename": str(tmp_path / "ca.crt")}
+    (authority,) = secrets["authority.yaml"]["resources"]
+    assert authority["name"] == validation["validation_context_sds_secret_config"]["name"]
+    assert authority["validation_context"]["trusted_ca"] == {"filename": str(tmp_path / "ca.crt")}
 
 
 @pytest.mark.parametrize(
@@ -97,3 +100,26 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 )
 def test_an_address_has_host_and_port(text: str, parts: tuple[str, int]) -> None:
     assert options.split(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("listen", "tls", "exposed"),
+    [
+        ("127.0.0.1:8081", False, False),
+        ("[::1]:8081", False, False),
+        ("localhost:8081", False, False),
+        (":8081", False, True),
+        ("10.0.0.1:8081", False, True),
+        (":8081", True, False),
+    ],
+)
+def test_plain_http_off_loopback_is_exposed(*, listen: str, tls: bool, exposed: bool) -> None:
+    certificate = options.Certificate(chain=pathlib.Path("a.crt"), key=pathlib.Path("a.key"))
+
+    assert settings(listen=listen, tls=certificate if tls else None).exposed is exposed
+
+
+@pytest.mark.parametrize("given", ["10.0.0.1/8", "nobody", "10.0.0.0/33"])
+def test_a_range_that_is_none_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="open_to"):
+        settings(open_to=[given])
