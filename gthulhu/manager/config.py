@@ -24,6 +24,9 @@ class Server(config.Section):
     """gRPC for agents and gateways, mTLS."""
     enrollment_address: str = "0.0.0.0:9445"
     """gRPC for agents that have no certificate yet, TLS; empty, or without `[identity] ca_key`: none."""
+    health_address: str = ""
+    """gRPC's health service alone, without TLS, for the kubelet's probes; empty: none. The service `live` is well for
+    as long as the manager runs, the one without a name while it is able to serve."""
     metrics_address: str = "127.0.0.1:9091"
     """Prometheus metrics, plain HTTP; empty: none."""
     reflection: bool = False

@@ -29,6 +29,9 @@ _STOP_SECONDS = 2.0
 _HEALTH_SECONDS = 5.0
 """How often it is looked whether the manager is able to serve."""
 
+_LIVE = "live"
+"""The health service's name for: it runs, whatever its store and inventory do."""
+
 Service = tuple[str, Callable[[Any, grpc.aio.Server], None], object]
 """Name, what adds it to a server, and what serves it."""
 
@@ -67,6 +70,8 @@ class Manager:
         """Where it listens, once started; made up by the kernel where the configured port is 0."""
         self.enrollment_port = 0
         """As above, for agents that have no certificate yet; 0 where there is no such listener."""
+        self.health_port = 0
+        """As above, of its health without TLS."""
         self.metrics_port = 0
         """As above, of its Prometheus metrics; 0 where there are none."""
         self._stack = contextlib.AsyncExitStack()
@@ -102,8 +107,10 @@ class Manager:
         stack.callback(parts.close)
         await parts.prepare()
         checks = health.aio.HealthServicer()
+        await checks.set(_LIVE, health_pb2.HealthCheckResponse.SERVING)
         server = self._listen(checks)
         enrolling = self._listen_for_enrollment()
+        probed = self._listen_for_probes(checks)
         if parts.config.server.metrics_address:
             self.metrics_port = stack.enter_context(parts.exposition.served(parts.config.server.metrics_address))
         # What can be wrong with the configuration has been seen by now: a task group wraps what is raised within it.
@@ -114,6 +121,9 @@ class Manager:
             self._follow_health(checks),
         ):
             stack.callback(tasks.create_task(work).cancel)
+        if probed is not None:
+            await probed.start()
+            stack.push_async_callback(probed.stop, _STOP_SECONDS)
         await server.start()
         stack.push_async_callback(self._stop, server, checks)
         if enrolling is not None:
@@ -146,15 +156,26 @@ class Manager:
         self.enrollment_port = self._bind(server, "enrollment_address", require_client=False)
         return server
 
-    def _bind(self, server: grpc.aio.Server, setting: str, *, require_client: bool) -> int:
-        """Let a server listen on the address of a setting; returns the port."""
+    def _listen_for_probes(self, checks: health.aio.HealthServicer) -> grpc.aio.Server | None:
+        """Return a server that knows nothing but how the manager is, for a kubelet, which shows no certificate."""
+        if not self.parts.config.server.health_address:
+            return None
+        server = channel.create_server(())
+        health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+        self.health_port = self._bind(server, "health_address", require_client=None)
+        return server
+
+    def _bind(self, server: grpc.aio.Server, setting: str, *, require_client: bool | None) -> int:
+        """Let a server listen on the address of a setting, without TLS for None; returns the port."""
         config = self.parts.config
         folder = config.path(config.identity.folder)
-        credentials = tls.server_credentials(
-            folder / "manager.crt", folder / "manager.key", folder / "ca.crt", require_client=require_client
-        )
         address = getattr(config.server, setting)
         try:
+            if require_client is None:
+                return server.add_insecure_port(address)
+            credentials = tls.server_credentials(
+                folder / "manager.crt", folder / "manager.key", folder / "ca.crt", require_client=require_client
+            )
             return server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise errors.PreconditionError("ADDRESS_UNUSABLE", f"server.{setting} {address!r}: {error}") from error
