@@ -29,7 +29,7 @@ from gthulhu.agent.metrics import collector as collecting
 from gthulhu.agent.metrics import collector_procfs, sampler
 from gthulhu.agent.metrics import exposition as expositions
 from gthulhu.agent.services import authorization, decision_maker, node, strategies, system, tokens
-from gthulhu.agent.session import client, credentials, metrics_stream, presence, stream
+from gthulhu.agent.session import client, credentials, enrollment, metrics_stream, presence, stream
 from gthulhu.common import backoff, errors, exposition, release
 from gthulhu.common import clock as clocks
 from gthulhu.common.grpc import access, channel, context, validation
@@ -64,7 +64,8 @@ class Parts:
     exposition: expositions.Exposition
     sampler: sampler.Sampler
     tokens: tokens.ClientTokens
-    identity: tls.Watched
+    enrollment: enrollment.Enrollment | None
+    """None: somebody else keeps the identity fresh."""
 
 
 def build_agent(
@@ -85,10 +86,9 @@ def build_agent(
         collector: In place of procfs.
 
     Raises:
-        PreconditionError: The configuration names what is not there: an identity, a key, an enforcer, cgroups.
+        PreconditionError: The configuration names what is not there: a key, an enforcer, cgroups.
     """
     clock = clock or clocks.SystemClock()
-    identity = tls.Watched(*_identity(config))
     enforcer = enforcer or probe.choose_enforcer(config, clock=clock)
     collector = collector or collector_procfs.ProcfsCollector(proc_root=config.node.proc_root)
     reconciling = reconciler.Reconciler(
@@ -119,7 +119,7 @@ def build_agent(
                 own=functools.partial(_own_scheduler, enforcer),
             ),
             tokens=_client_tokens(config, clock=clock, exposition=shown),
-            identity=identity,
+            enrollment=enrollment.of_config(config, clock=clock),
         )
     )
 
@@ -155,8 +155,14 @@ class Agent:
         self._serving = False
 
     async def __aenter__(self) -> Self:
-        """Bind; no call is answered before `serve`."""
+        """Enrol where there is no identity yet, and bind; no call is answered before `serve`.
+
+        Raises:
+            PreconditionError: There is no usable identity, or an address cannot be used.
+        """
         config = self.parts.config
+        if self.parts.enrollment is not None:
+            await self.parts.enrollment.obtain()
         table = strategies.Strategies(
             view=self.parts.reconciler, default_slice_ns=config.enforcement.external_slice_ms * 1_000_000
         )
@@ -207,6 +213,8 @@ class Agent:
                     group.create_task(
                         parts.presence.enforce(max_stale=max_stale, wanted=parts.wanted), name="max stale"
                     )
+                if parts.enrollment is not None:
+                    group.create_task(parts.enrollment.run(), name="enrollment")
                 group.create_task(_client(parts, grpc_port=self.grpc_port).run(), name="session client")
         except BaseExceptionGroup as failures:
             if len(failures.exceptions) == 1:
@@ -356,7 +364,7 @@ def _client(parts: Parts, *, grpc_port: int) -> client.Client:
             tls.channel_credentials(*_identity(config)),
             server_name=config.manager.server_name,
         ),
-        identity_renewed=parts.identity.refresh,
+        identity_renewed=tls.Watched(*_identity(config)).refresh,
         session=lambda: stream.Session(
             node=me,
             wanted=parts.wanted,

@@ -26,9 +26,12 @@ class Request:
     """DER, PKCS #10."""
 
 
-def new_request(*, node: str) -> Request:
-    """Return a new P-256 key with its request; the name in it is for people who look at it, and proves nothing."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def new_request(*, node: str, key: ec.EllipticCurvePrivateKey | None = None) -> Request:
+    """Return a key (P-256, a new one where none is given) with its request.
+
+    The name in the request is for people who look at it, and proves nothing.
+    """
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, spiffe.check_node(node)[:64])])
     csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, pki.HASH)
     return Request(key=pki.key_pem(key), csr=csr.public_bytes(serialization.Encoding.DER))

@@ -113,9 +113,14 @@ def channel_credentials(certificate: pathlib.Path, key: pathlib.Path, ca: pathli
     )
 
 
-def anonymous_channel_credentials(ca: pathlib.Path) -> grpc.ChannelCredentials:
-    """Return credentials that check the server and show nothing: for enrolment."""
-    return grpc.ssl_channel_credentials(root_certificates=_bytes(ca))
+def anonymous_channel_credentials(*ca: pathlib.Path) -> grpc.ChannelCredentials:
+    """Return credentials that check the server by what the files hold together, and show nothing: for enrolment.
+
+    Raises:
+        PreconditionError: `IDENTITY_UNUSABLE`: none of the files is there.
+    """
+    found = [path for path in ca if path.exists()] or ca[:1]
+    return grpc.ssl_channel_credentials(root_certificates=b"\n".join(map(_bytes, found)))
 
 
 def peer(context: Context, *, trust_domain: str) -> Peer | None:
