@@ -2,7 +2,7 @@
 
 import pathlib
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -199,6 +199,18 @@ def pki_cluster(
         clock=clock.SystemClock(),
     ):
         print(line)
+
+
+@pki.command("rotate")
+def pki_rotate(
+    *,
+    step: Annotated[Literal["trust", "issue", "retire"], typer.Argument(help="In this order.")],
+    state_dir: Installation,
+) -> None:
+    """Replace the certificate authority while everything runs, one step at a time."""
+    from gthulhu.cli import rotation
+
+    print(rotation.take(step, state_dir))
 
 
 @pki.command("show")

@@ -80,7 +80,7 @@ class Authority:
         files.folder(folder)
         if not files.create(folder / "ca.key", key_pem(key)):
             raise errors.ConflictError("CA_EXISTS", f"{folder} holds a certificate authority already")
-        files.write(folder / "ca.crt", _pem(certificate), mode=files.PUBLIC)
+        files.write(folder / "ca.crt", pem(certificate), mode=files.PUBLIC)
         return cls(trust_domain=trust_domain, certificate=certificate, key=key, clock=clock)
 
     @classmethod
@@ -120,7 +120,7 @@ class Authority:
     @property
     def pem(self) -> bytes:
         """What everybody trusts: the CA's certificate, and of another CA's while one replaces the other."""
-        return b"".join(map(_pem, (self.certificate, *self.also_trusted)))
+        return b"".join(map(pem, (self.certificate, *self.also_trusted)))
 
     def issue(
         self,
@@ -183,7 +183,7 @@ class Authority:
 
     def chain(self, certificate: x509.Certificate) -> bytes:
         """Return PEM: a certificate, then what everybody trusts."""
-        return _pem(certificate) + self.pem
+        return pem(certificate) + self.pem
 
     def _write(
         self,
@@ -200,7 +200,7 @@ class Authority:
         certificate = self.sign(key.public_key(), spiffe_id=spiffe_id, hours=hours, dns=dns, ips=ips)
         files.folder(folder)
         files.write(folder / f"{name}.key", key_pem(key))
-        files.write(folder / f"{name}.crt", _pem(certificate), mode=files.PUBLIC)
+        files.write(folder / f"{name}.crt", pem(certificate), mode=files.PUBLIC)
         files.write(folder / "ca.crt", self.pem, mode=files.PUBLIC)
 
 
@@ -211,7 +211,8 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
+def pem(certificate: x509.Certificate) -> bytes:
+    """Return a certificate as PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
