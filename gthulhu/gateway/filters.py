@@ -161,6 +161,7 @@ def _transcoder(settings: options.Options) -> envoy.Config:
         # The route that the client asked for stays: it carries the presentation.
         match_incoming_request_route=True,
         convert_grpc_status=False,
+        query_param_unescape_plus=True,  # as browsers and HTTP libraries write spaces
         print_options={"always_print_primitive_fields": True, "stream_sse_style_delimited": True},
         request_validation_options={
             "reject_unknown_method": True,

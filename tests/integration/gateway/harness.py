@@ -63,6 +63,7 @@ class Upstream(grpc.GenericRpcHandler):
         """Know all RPCs."""
         self.answers: dict[str, Handler] = {}
         self.requests: list[message.Message] = []
+        self.rpcs: list[str] = []
         self.metadata: dict[str, str] = {}
         self._rpcs = {
             f"/{rpc.containing_service.full_name}/{rpc.name}": rpc
@@ -85,6 +86,7 @@ class Upstream(grpc.GenericRpcHandler):
         """Answer everything with empty messages again."""
         self.answers.clear()
         self.requests.clear()
+        self.rpcs.clear()
         self.metadata.clear()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
@@ -105,7 +107,7 @@ class Upstream(grpc.GenericRpcHandler):
         empty = message_factory.GetMessageClass(rpc.output_type)
 
         async def call(request: message.Message, context: Context) -> message.Message:
-            self._note(request, context)
+            self._note(rpc, request, context)
             answer = self.answers.get(rpc.name)
             return await answer(request, context) if answer else empty()
 
@@ -113,7 +115,7 @@ class Upstream(grpc.GenericRpcHandler):
 
     def _stream(self, rpc: descriptor.MethodDescriptor) -> Handler:
         async def call(request: message.Message, context: Context) -> AsyncIterator[message.Message]:
-            self._note(request, context)
+            self._note(rpc, request, context)
             async with contextlib.aclosing(self.answers[rpc.name](request, context)) as items:
                 async for item in items:
                     yield item
@@ -126,7 +128,8 @@ class Upstream(grpc.GenericRpcHandler):
             yield bytes(nothing)
         context.set_code(grpc.StatusCode.OK)
 
-    def _note(self, request: message.Message, context: Context) -> None:
+    def _note(self, rpc: descriptor.MethodDescriptor, request: message.Message, context: Context) -> None:
+        self.rpcs.append(rpc.full_name)
         self.requests.append(request)
         self.metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
 
