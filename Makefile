@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STATE ?= $(HOME)/.local/state/gthulhu
 
-.PHONY: help setup demo up test lint format proto docs build image bench fuzz chaos test-kernel clean
+.PHONY: help setup demo up test lint format proto docs bpf build image bench fuzz chaos test-kernel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +31,12 @@ proto: setup ## Generate gthulhu/v1 from proto/
 
 docs: setup ## Generate the reference pages that come from code
 	@$(BIN)/python scripts/docs.py
+	@$(BIN)/python scripts/deploy.py
 
-build: setup ## Make the wheel and the source distribution in dist/
-	@$(BIN)/python -m gthulhu.agent.enforcement.sched_ext.build
+bpf: setup ## Build the BPF objects of the agent (installs clang and libbpf by apt, where they are missing)
+	@scripts/bpf.sh
+
+build: setup bpf ## Make the wheel and the source distribution in dist/
 	@$(BIN)/python -m build --outdir dist .
 
 image: ## Build the container image (needs docker or podman, and network)

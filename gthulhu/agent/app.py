@@ -26,8 +26,9 @@ from gthulhu.agent.enforcement import probe
 from gthulhu.agent.enforcement.sched_ext import enforcer as sched_ext
 from gthulhu.agent.kernel import procfs
 from gthulhu.agent.metrics import collector as collecting
-from gthulhu.agent.metrics import collector_procfs, sampler
 from gthulhu.agent.metrics import exposition as expositions
+from gthulhu.agent.metrics import probe as metrics_probe
+from gthulhu.agent.metrics import sampler
 from gthulhu.agent.services import authorization, decision_maker, node, strategies, system, tokens
 from gthulhu.agent.session import client, credentials, enrollment, metrics_stream, presence, stream
 from gthulhu.common import backoff, errors, exposition, release
@@ -83,14 +84,14 @@ def build_agent(
         clock: In place of the machine's.
         discovery: In place of the node's cgroups.
         enforcer: In place of the one that node and configuration allow.
-        collector: In place of procfs.
+        collector: In place of the one that node and configuration allow.
 
     Raises:
         PreconditionError: The configuration names what is not there: a key, an enforcer, cgroups.
     """
     clock = clock or clocks.SystemClock()
     enforcer = enforcer or probe.choose_enforcer(config, clock=clock)
-    collector = collector or collector_procfs.ProcfsCollector(proc_root=config.node.proc_root)
+    collector = collector or metrics_probe.choose_collector(config)
     reconciling = reconciler.Reconciler(
         discovery=discovery or node_discovery.from_config(config),
         enforcer=enforcer,

@@ -76,8 +76,13 @@ class Node:
         self.processes: list[subprocess.Popen[str]] = []
 
     def make(self, cgroup: str) -> None:
-        """Make a cgroup with all above it."""
-        (self.hierarchy.root / cgroup).mkdir(parents=True)
+        """Make a cgroup with all above it, and the cpu controller in it (cgroup v2 wants that said at each level)."""
+        folder = self.hierarchy.root / cgroup
+        folder.mkdir(parents=True)
+        for above in reversed(folder.relative_to(self.hierarchy.root).parents):
+            control = self.hierarchy.root / above / "cgroup.subtree_control"
+            if control.exists() and "cpu" not in control.read_text().split():
+                control.write_text("+cpu")
 
     def close(self) -> None:
         """End the processes and remove the cgroups, from below."""
@@ -86,10 +91,11 @@ class Node:
         for process in self.processes:
             process.communicate()
         for folder, _, _ in os.walk(self.hierarchy.root / self.root, topdown=False):
-            until(lambda folder=folder: _removed(folder))
+            until(lambda folder=folder: removed(folder))
 
 
-def _removed(folder: str) -> bool:
+def removed(folder: str) -> bool:
+    """Remove a cgroup if it is empty, ending what is in it; tells whether it is gone."""
     with contextlib.suppress(OSError):
         for pid in pathlib.Path(folder, "cgroup.procs").read_text().split():
             os.kill(int(pid), 9)

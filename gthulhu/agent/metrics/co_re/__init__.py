@@ -1,0 +1,1 @@
+"""Scheduler figures from BPF programs that are loaded by libbpf (CO-RE)."""
