@@ -29,6 +29,8 @@ RENEW_AT = 0.5
 """Part of a certificate's life after which it is renewed."""
 SPREAD = 0.1
 """Part of the life by which agents differ, so that a thousand of them do not come at once."""
+LEAST_SECONDS = 60.0
+"""Between renewals, where a clock that is far ahead has it that each certificate is over at once."""
 CALL_SECONDS = 15.0
 
 _log = logging.getLogger(__name__)
@@ -127,9 +129,11 @@ class Enrollment:
 
     async def run(self) -> None:
         """Renew the identity whenever half of its life is over, until cancelled."""
+        delay = self._due_in()
         while True:
-            await self._clock.sleep(self._due_in())
+            await self._clock.sleep(delay)
             await self._enroll()
+            delay = max(LEAST_SECONDS, self._due_in())
 
     def _due_in(self) -> float:
         found = self._place.found()

@@ -45,13 +45,19 @@ class TokenReview:
             async with asyncio.timeout(_SECONDS), await self._connect() as api:
                 return await self._reviewed(api, token)
         except (client.ApiException, aiohttp.ClientError, config.ConfigException, OSError, ValueError) as error:
-            _log.warning("the token review failed: %s", str(error)[:500])
+            # Answers may repeat the token: only their status is logged.
+            why = f"status {error.status}" if isinstance(error, client.ApiException) else str(error)
+            _log.warning("the token review failed: %s %s", type(error).__name__, why)
             raise errors.UnavailableError(
                 "KUBERNETES_UNAVAILABLE", "Kubernetes cannot be asked about the token now", retry_after=_SECONDS
             ) from None
 
     async def _reviewed(self, api: client.ApiClient, token: str) -> str:
-        question = client.V1TokenReview(spec=client.V1TokenReviewSpec(token=token, audiences=[AUDIENCE]))
+        question = client.V1TokenReview(
+            api_version="authentication.k8s.io/v1",
+            kind="TokenReview",
+            spec=client.V1TokenReviewSpec(token=token, audiences=[AUDIENCE]),
+        )
         status = (await client.AuthenticationV1Api(api).create_token_review(question)).status
         if status is None or status.user is None or not status.authenticated:
             raise _invalid(f"Kubernetes says: {(status and status.error) or 'not authenticated'}")

@@ -56,12 +56,14 @@ class ApiServer:
         self._cuts = 0
         self._bookmarks = 0
         self.url = ""
+        self.further_routes: list[web.RouteDef] = []
+        """What else is answered, for tests of other parts."""
 
     @contextlib.asynccontextmanager
     async def running(self, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
         """Serve on loopback; the value is the base URL."""
         application = web.Application()
-        application.add_routes([web.get("/api/v1/{resource}", self._answer)])
+        application.add_routes([web.get("/api/v1/{resource}", self._answer), *self.further_routes])
         runner = web.AppRunner(application, shutdown_timeout=0.1)
         await runner.setup()
         try:
