@@ -21,12 +21,8 @@ _REMOVAL_SECONDS = 5.0
 _POLL_SECONDS = 0.01
 
 
-class CgroupError(errors.DomainError):
+class CgroupError(errors.PreconditionError):
     """The kernel, or who we are, does not allow cgroups to be made here."""
-
-    def __init__(self, message: str) -> None:
-        """Take what is missing, in words."""
-        super().__init__("NO_CGROUPS", message)
 
 
 def find(root: pathlib.Path = ROOT) -> hierarchies.Hierarchy:
@@ -34,7 +30,7 @@ def find(root: pathlib.Path = ROOT) -> hierarchies.Hierarchy:
     try:
         return hierarchies.find(root)
     except errors.PreconditionError as error:
-        raise CgroupError(error.message) from None
+        raise CgroupError(error.reason, error.message) from None
 
 
 def simulated(root: pathlib.Path) -> hierarchies.Hierarchy:
@@ -79,7 +75,9 @@ class PodTree:
             self._make(self._root / "kubepods.slice")
         except OSError as error:
             self._remove(self._root)
-            raise CgroupError(f"cannot make cgroups in {self._hierarchy.root}: {error.strerror}") from error
+            raise CgroupError(
+                "NO_CGROUPS", f"cannot make cgroups in {self._hierarchy.root}: {error.strerror}"
+            ) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -128,7 +126,7 @@ class PodTree:
         for folder, _, _ in os.walk(top, topdown=False):
             while not _removed(pathlib.Path(folder)):
                 if time.monotonic() > deadline:
-                    raise CgroupError(f"{folder} is still in use after {_REMOVAL_SECONDS:g} s")
+                    raise CgroupError("CGROUP_BUSY", f"{folder} is still in use after {_REMOVAL_SECONDS:g} s")
                 time.sleep(_POLL_SECONDS)
 
 
