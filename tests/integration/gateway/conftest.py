@@ -1,5 +1,6 @@
 """One gateway in front of one manager, and one in front of one agent, for all tests here."""
 
+import inspect
 import pathlib
 from collections.abc import AsyncIterator, Iterator
 
@@ -15,7 +16,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let all tests here share the loop that the gateways' fixtures live in."""
     here = pathlib.Path(__file__).parent
     for item in items:
-        if here in item.path.parents:
+        if here in item.path.parents and inspect.iscoroutinefunction(getattr(item, "function", None)):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
