@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import secrets
 import time
 import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -72,9 +73,9 @@ async def admin(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Calle
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def user(admin: Caller, request: pytest.FixtureRequest) -> Caller:
+async def user(admin: Caller) -> Caller:
     """Return somebody with a role of their own, who may watch intents."""
-    name = "u" + format(abs(hash(request.node.name)), "x")
+    name = f"user-{secrets.token_hex(4)}"
     role = await admin.call("POST", "/api/v1/roles", {"name": f"role-{name}", "rolePolicies": [_READS]})
     made = {"username": name, "password": _FIRST_PASSWORD, "roles": [f"role-{name}"]}
     created = await admin.call("POST", "/api/v1/users", made)
