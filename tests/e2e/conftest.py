@@ -7,6 +7,8 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +23,8 @@ from gthulhu.cli.local import rest, system
 NODE = "e2e-node"
 PASSWORD = "a-password-of-these-tests"
 SECONDS = 10.0
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @dataclasses.dataclass
@@ -127,6 +131,33 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         running.token = running.login(PASSWORD)[1]["data"]["accessToken"]
         running.wait(lambda: running.node()["state"] == "SYNCED", "the agent had no session")
         yield running
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Return the user's folder."""
+    return tmp_path_factory.mktemp("user")
+
+
+@pytest.fixture(scope="module")
+def gthulhu(installation: Installation, folder: pathlib.Path) -> Command:
+    """Return what runs a command in the user's folder as the administrator, who is logged in."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "gthulhu", *arguments],
+            cwd=folder,
+            env={**os.environ, "XDG_CONFIG_HOME": str(folder / ".config")},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    (folder / "password").write_text(PASSWORD)
+    login = run("login", "--server", installation.plan.url, "-u", "admin", "--password-file", "password")
+    assert login.returncode == 0, login.stderr
+    return run
 
 
 def _plan(state: pathlib.Path, tree: cgroups.PodTree, pods: tuple[workload.DemoPod, ...]) -> system.Plan:

@@ -1,19 +1,13 @@
 """The `gthulhu` command as a user types it, over native gRPC through a real Envoy."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
-from collections.abc import Callable
 
 import grpc
 import pytest
 from grpc_reflection.v1alpha import proto_reflection_descriptor_database as reflection
 
-from .conftest import NODE, PASSWORD, Installation
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from .conftest import NODE, Command, Installation
 
 STRATEGIES = """\
 apiVersion: gthulhu.io/v1
@@ -34,33 +28,12 @@ spec:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """Return the user's folder: configuration and manifests."""
+    """Return the user's folder, with manifests."""
     folder = tmp_path_factory.mktemp("user")
     (folder / "strategies.yaml").write_text(STRATEGIES)
     (folder / "wrong.yaml").write_text(STRATEGIES.replace("labelSelectors", "labelSelector"))
     (folder / "out-of-range.yaml").write_text(STRATEGIES.replace("priority: 3", "priority: 33"))
-    (folder / "password").write_text(PASSWORD)
     return folder
-
-
-@pytest.fixture(scope="module")
-def gthulhu(installation: Installation, folder: pathlib.Path) -> Command:
-    """Return what runs a command as the administrator, who is logged in."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "gthulhu", *arguments],
-            cwd=folder,
-            env={**os.environ, "XDG_CONFIG_HOME": str(folder)},
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-
-    login = run("login", "--server", installation.plan.url, "-u", "admin", "--password-file", "password")
-    assert login.returncode == 0, login.stderr
-    return run
 
 
 def test_strategies_are_applied_shown_and_deleted(gthulhu: Command, installation: Installation) -> None:

@@ -43,8 +43,7 @@ def intents(
     link: connection.Connection, *, node: str = "", namespace: str = "", pod: str = "", strategy: str = ""
 ) -> list[intent_pb2.ScheduleIntent]:
     """Return the intents that the filters select; a strategy is named by id or by name."""
-    if strategy and (named := strategies(link, name=strategy)):
-        strategy = named[0].id
+    strategy = strategy_id(link, strategy)
     stub = intent_pb2_grpc.IntentServiceStub(link.channel)
     found: list[intent_pb2.ScheduleIntent] = []
     token = ""
@@ -58,29 +57,35 @@ def intents(
             return found
 
 
+def strategy_id(link: connection.Connection, strategy: str) -> str:
+    """Return the id of a strategy that was named by id or by name; of "" itself."""
+    found = strategies(link, name=strategy) if strategy else []
+    return found[0].id if found else strategy
+
+
 def nodes(link: connection.Connection) -> list[cluster_pb2.Node]:
     """Return all nodes."""
     stub = cluster_pb2_grpc.ClusterServiceStub(link.channel)
     return list(link.call(stub.ListNodes, cluster_pb2.ListNodesRequest()).nodes)
 
 
-def apply(link: connection.Connection, paths: Sequence[pathlib.Path]) -> Iterable[str]:
-    """Create what is not there, replace what differs, leave alone what is as written; yields a line for each."""
+def named(link: connection.Connection, name: str, *, namespace: str) -> strategy_pb2.ScheduleStrategy:
+    """Return the strategy of a name in a folder; `NotFoundError` where there is none."""
+    found = strategies(link, namespace=namespace, name=name)
+    if not found:
+        raise errors.NotFoundError("STRATEGY_NOT_FOUND", f"there is no strategy {namespace}/{name}")
+    return found[0]
+
+
+def replace(
+    link: connection.Connection, present: strategy_pb2.ScheduleStrategy, wanted: strategy_pb2.ScheduleStrategy
+) -> strategy_pb2.ScheduleStrategy:
+    """Give a strategy the content of another; refused where somebody has changed it since it was read."""
+    request = strategy_pb2.UpdateStrategyRequest(strategy_id=present.id, etag=present.etag)
+    json_format.ParseDict(manifests.written(wanted), request)
     stub = strategy_pb2_grpc.StrategyServiceStub(link.channel)
-    for wanted in manifests.read(paths):
-        present = _find(link, wanted)
-        if present is None:
-            answer = link.call(stub.CreateStrategy, strategy_pb2.CreateStrategyRequest(strategy=wanted))
-            done = "created"
-        elif manifests.written(wanted) == manifests.written(present):
-            answer, done = present, "unchanged"
-        else:
-            update = strategy_pb2.UpdateStrategyRequest(strategy_id=present.id, etag=present.etag)
-            json_format.ParseDict(manifests.written(wanted), update)
-            answer = link.call(stub.UpdateStrategy, update)
-            done = "configured"
-        yield f"strategy {_title(answer)} {done}, selects {_pods(answer.matched_pods)}"
-        yield from (f"  warning: {warning}" for warning in answer.warnings if done != "unchanged")
+    answer: strategy_pb2.ScheduleStrategy = link.call(stub.UpdateStrategy, request)
+    return answer
 
 
 def delete(
@@ -98,10 +103,10 @@ def delete(
     for one in wanted:
         present = _find(link, one)
         if present is None:
-            missing.append(_title(one))
+            missing.append(manifests.title(one))
             continue
         link.call(stub.DeleteStrategy, strategy_pb2.DeleteStrategyRequest(strategy_id=present.id, etag=present.etag))
-        yield f"strategy {_title(present)} deleted"
+        yield f"strategy {manifests.title(present)} deleted"
     if missing:
         raise errors.NotFoundError("STRATEGY_NOT_FOUND", f"there is no strategy {', '.join(missing)}")
 
@@ -111,7 +116,7 @@ def preview(link: connection.Connection, paths: Sequence[pathlib.Path]) -> Itera
     stub = strategy_pb2_grpc.StrategyServiceStub(link.channel)
     for wanted in manifests.read(paths):
         answer = link.call(stub.PreviewStrategy, strategy_pb2.PreviewStrategyRequest(strategy=wanted))
-        yield f"strategy {_title(wanted)} would select {_pods(answer.matched_pods)}"
+        yield f"strategy {manifests.title(wanted)} would select {pods(answer.matched_pods)}"
         for node in answer.nodes:
             for pod in node.pods:
                 line = f"  {node.node_id or '(no node yet)'}  {pod.k8s_namespace}/{pod.pod_name}"
@@ -144,15 +149,12 @@ def status(link: connection.Connection) -> Iterable[str]:
 
 
 def _find(link: connection.Connection, wanted: strategy_pb2.ScheduleStrategy) -> strategy_pb2.ScheduleStrategy | None:
-    namespace = wanted.strategy_namespace or "default"
+    namespace = wanted.strategy_namespace or manifests.DEFAULT_NAMESPACE
     return next(iter(strategies(link, namespace=namespace, name=wanted.name)), None)
 
 
-def _title(one: strategy_pb2.ScheduleStrategy) -> str:
-    return f"{one.strategy_namespace or 'default'}/{one.name}"
-
-
-def _pods(count: int) -> str:
+def pods(count: int) -> str:
+    """Return a number of pods in words."""
     return f"{count or 'no'} pod{'' if count == 1 else 's'}"
 
 

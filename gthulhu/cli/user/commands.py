@@ -1,25 +1,23 @@
-"""The commands of users; each opens a connection, acts, and prints."""
+"""The commands of users; each opens a connection, acts, and prints. Those that write strategies stand apart."""
 
 import getpass
 import pathlib
-from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
+from gthulhu.cli.user import writing
 from gthulhu.cli.user.formats import Format
+from gthulhu.cli.user.writing import show
 
-Files = Annotated[
-    list[pathlib.Path], typer.Option("--file", "-f", help="YAML file, or folder of them; may be given repeatedly.")
-]
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print.")]
 
-get = typer.Typer(no_args_is_help=True, help="List strategies, intents or nodes.")
+get = typer.Typer(no_args_is_help=True, help="List strategies, intents, nodes or processes.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (login, apply, delete, preview, status):
+    for command in (login, *writing.COMMANDS, explain, pause, status):
         app.command()(command)
     app.add_typer(get, name="get")
 
@@ -41,7 +39,7 @@ def login(
     """Log in, and keep the tokens in ~/.config/gthulhu (readable by you only)."""
     from gthulhu.cli.user import logging_in
 
-    _print(
+    show(
         logging_in.login(
             server=server,
             username=username,
@@ -54,16 +52,20 @@ def login(
 
 @get.command("strategies")
 def get_strategies(
+    name: Annotated[str, typer.Argument(help="Only those of this name.")] = "",
     *,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Only those of this strategyNamespace.")] = "",
     output: Output = Format.TABLE,
 ) -> None:
-    """List the strategies that your roles let you see."""
-    from gthulhu.cli.user import actions, connection
+    """List the strategies that your roles let you see; as YAML, so that they can be applied."""
+    from gthulhu.cli.user import actions, connection, manifests
     from gthulhu.cli.user import output as outputs
 
     with connection.Connection.of_user() as link:
-        found = actions.strategies(link, namespace=namespace)
+        found = actions.strategies(link, namespace=namespace, name=name)
+    if output is Format.YAML:
+        print(manifests.dump(found) if found else "# no strategies")
+        return
     rows = [outputs.strategy_row(one) for one in found]
     print(outputs.present(found, rows, output=output, empty="no strategies"))
 
@@ -75,13 +77,19 @@ def get_intents(
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Only pods of this Kubernetes namespace.")] = "",
     pod: Annotated[str, typer.Option(help="Only those of this pod, by name or UID.")] = "",
     strategy: Annotated[str, typer.Option(help="Only those of this strategy, by name or id.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on with each change, until Ctrl-C.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """List intents: what each strategy has become on each pod."""
-    from gthulhu.cli.user import actions, connection
+    from gthulhu.cli.user import actions, connection, pods
     from gthulhu.cli.user import output as outputs
 
     with connection.Connection.of_user() as link:
+        if watch:
+            if pod or output is Format.YAML:
+                raise typer.BadParameter("--watch goes with neither --pod nor -o yaml")
+            show(pods.watch(link, node=node, namespace=namespace, strategy=strategy, form=output))
+            return
         found = actions.intents(link, node=node, namespace=namespace, pod=pod, strategy=strategy)
     rows = [outputs.intent_row(one) for one in found]
     print(outputs.present(found, rows, output=output, empty="no intents"))
@@ -98,37 +106,42 @@ def get_nodes(*, output: Output = Format.TABLE) -> None:
     print(outputs.present(found, [outputs.node_row(one) for one in found], output=output, empty="no nodes"))
 
 
-def apply(*, file: Files) -> None:
-    """Create or replace the strategies of YAML files; running it again changes nothing."""
-    from gthulhu.cli.user import actions, connection
+@get.command("pids")
+def get_pids(*, node: Annotated[str, typer.Argument(help="The node's name.")], output: Output = Format.TABLE) -> None:
+    """List the pods of a node with their processes, as its agent sees them now."""
+    from gthulhu.cli.user import connection, pods
+    from gthulhu.cli.user import output as outputs
 
     with connection.Connection.of_user() as link:
-        _print(actions.apply(link, file))
+        found = pods.processes(link, node)
+    rows = [row for one in found for row in pods.process_rows(one)]
+    print(outputs.present(found, rows, output=output, empty="no processes"))
 
 
-def delete(
+def explain(
     *,
-    names: Annotated[list[str] | None, typer.Argument(help="Names of strategies.")] = None,
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Their strategyNamespace.")] = "default",
-    file: Annotated[
-        list[pathlib.Path] | None, typer.Option("--file", "-f", help="Delete the strategies of YAML files or folders.")
-    ] = None,
+    pod: Annotated[str, typer.Argument(help="The pod's name.")],
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Its Kubernetes namespace.")] = "default",
+    output: Output = Format.TABLE,
 ) -> None:
-    """Delete strategies; what they did is undone on the nodes within a second."""
-    from gthulhu.cli.user import actions, connection
-
-    if not names and not file:
-        raise typer.BadParameter("give names of strategies, or -f FILE")
-    with connection.Connection.of_user() as link:
-        _print(actions.delete(link, names=names or [], namespace=namespace, paths=file or []))
-
-
-def preview(*, file: Files) -> None:
-    """Tell which pods the strategies of YAML files would select; nothing is stored."""
-    from gthulhu.cli.user import actions, connection
+    """Tell why a pod is scheduled as it is: every strategy considered, what came of it, and what its processes get."""
+    from gthulhu.cli.user import connection, pods
+    from gthulhu.cli.user import output as outputs
 
     with connection.Connection.of_user() as link:
-        _print(actions.preview(link, file))
+        answer = pods.explanation(link, pod, namespace=namespace)
+    if output is Format.TABLE:
+        show(pods.explained(answer))
+    else:
+        print(outputs.structured(outputs.plain(answer), output=output))
+
+
+def pause() -> None:
+    """Let no strategy have any effect, until `gthulhu resume`."""
+    from gthulhu.cli.user import connection, pods
+
+    with connection.Connection.of_user() as link:
+        print(pods.switch(link, paused=True))
 
 
 def status() -> None:
@@ -136,13 +149,8 @@ def status() -> None:
     from gthulhu.cli.user import actions, connection
 
     with connection.Connection.of_user() as link:
-        _print(actions.status(link))
+        show(actions.status(link))
 
 
 def _secret(file: pathlib.Path | None, prompt: str) -> str:
     return file.read_text().rstrip("\n") if file else getpass.getpass(prompt)
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(line)

@@ -3,7 +3,7 @@
 import pathlib
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self, TypeVar
 
 import grpc
@@ -67,10 +67,27 @@ class Connection:
 
     def call(self, method: Callable[..., Answer], request: Any) -> Answer:  # noqa: ANN401 - each stub has its own type
         """Call a stub's method with the user's token, exchanged first where it is about to end."""
+        return method(request, metadata=self._metadata(), timeout=CALL_SECONDS)
+
+    def stream(self, method: Callable[..., Iterable[Answer]], request: Any) -> Iterator[Answer]:  # noqa: ANN401 - as above
+        """Yield what a stub's method streams; where the token ends meanwhile, ask again with the next.
+
+        The request is sent as it is then: who changes it while reading goes on where it was.
+        """
+        while True:
+            try:
+                yield from method(request, metadata=self._metadata())
+            except grpc.RpcError as error:
+                if not isinstance(error, grpc.Call) or error.code() is not grpc.StatusCode.UNAUTHENTICATED:
+                    raise
+                self._renew()
+            else:
+                return
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
         if self._login.expires_at - time.time() < _RENEW_SECONDS:
             self._renew()
-        token = ("authorization", f"Bearer {self._login.access_token}")
-        return method(request, metadata=(token,), timeout=CALL_SECONDS)
+        return (("authorization", f"Bearer {self._login.access_token}"),)
 
     def _renew(self) -> None:
         request = auth_pb2.RefreshRequest(refresh_token=self._login.refresh_token)

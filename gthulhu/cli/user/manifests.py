@@ -4,6 +4,7 @@ The keys of `spec` are those of ScheduleStrategy that a user writes; `metadata.n
 Unknown keys are errors that name the nearest known one.
 """
 
+import collections
 import datetime
 import difflib
 import pathlib
@@ -24,6 +25,8 @@ KIND = "SchedulingStrategy"
 SUFFIXES = (".yaml", ".yml", ".json")
 STRATEGY = typing.cast("descriptor.Descriptor", strategy_pb2.ScheduleStrategy.DESCRIPTOR)
 _FROM_METADATA = {"name", "strategyNamespace"}
+_NOT_WRITTEN = {field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IMMUTABLE}
+"""What only the manager sets, and what `apply` says itself when it creates."""
 
 
 def read(paths: Iterable[pathlib.Path]) -> list[strategy_pb2.ScheduleStrategy]:
@@ -45,7 +48,34 @@ def read(paths: Iterable[pathlib.Path]) -> list[strategy_pb2.ScheduleStrategy]:
                 strategies.append(parse(document, where=f"{file} (document {number})"))
     if not strategies:
         raise _invalid(", ".join(map(str, paths)), "no strategies in it")
+    for name, count in collections.Counter(map(title, strategies)).items():
+        if count > 1:
+            raise _invalid(", ".join(map(str, paths)), f"strategy {name} is written {count} times")
     return strategies
+
+
+def title(one: strategy_pb2.ScheduleStrategy) -> str:
+    """Return what tells a strategy from all others, for people: folder and name."""
+    return f"{one.strategy_namespace or DEFAULT_NAMESPACE}/{one.name}"
+
+
+def document(one: strategy_pb2.ScheduleStrategy) -> dict[str, Any]:
+    """Return a strategy as a manifest that `parse` takes: what a user wrote, but for what is the default anyway."""
+    spec = written(one)
+    spec["executionTime"] = one.execution_time  # protobuf's JSON has it as text
+    shown = {name for name, value in spec.items() if value or name == "priority"} - _FROM_METADATA
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": one.name, "namespace": one.strategy_namespace or DEFAULT_NAMESPACE},
+        "spec": {field.json_name: spec[field.json_name] for field in written_fields() if field.json_name in shown},
+    }
+
+
+def dump(strategies: Iterable[strategy_pb2.ScheduleStrategy]) -> str:
+    """Return strategies as YAML that can be applied, a document each."""
+    documents = map(document, strategies)
+    return yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, explicit_start=True, width=120).rstrip()
 
 
 def parse(document: object, *, where: str) -> strategy_pb2.ScheduleStrategy:
@@ -77,7 +107,7 @@ def written_fields() -> tuple[descriptor.FieldDescriptor, ...]:
     return tuple(
         field
         for field in STRATEGY.fields
-        if field_behavior_pb2.OUTPUT_ONLY not in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+        if not _NOT_WRITTEN & set(field.GetOptions().Extensions[field_behavior_pb2.field_behavior])
     )
 
 

@@ -70,12 +70,16 @@ def duration(nanoseconds: int) -> str:
 
 def present(items: Sequence[message.Message], rows: Sequence[Row], *, output: Format, empty: str) -> str:
     """Return a list as it is to be printed."""
-    documents = [plain(item) for item in items]
-    if output is Format.JSON:
-        return json.dumps(documents, indent=2, ensure_ascii=False)
-    if output is Format.YAML:
-        return yaml.safe_dump(documents, sort_keys=False, allow_unicode=True).rstrip()
+    if output is not Format.TABLE:
+        return structured([plain(item) for item in items], output=output)
     return table(rows) if rows else empty
+
+
+def structured(content: object, *, output: Format) -> str:
+    """Return what `plain` has made as JSON or YAML."""
+    if output is Format.JSON:
+        return json.dumps(content, indent=2, ensure_ascii=False)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True).rstrip()
 
 
 def table(rows: Sequence[Row]) -> str:

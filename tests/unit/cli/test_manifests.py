@@ -3,9 +3,11 @@
 import pathlib
 
 import pytest
+import yaml
 
 from gthulhu.cli.user import manifests
 from gthulhu.common import errors
+from gthulhu.v1 import strategy_pb2
 
 HEAD = "apiVersion: gthulhu.io/v1\nkind: SchedulingStrategy\n"
 COMPLETE = f"""{HEAD}
@@ -82,3 +84,28 @@ def test_what_was_written_compares_equal_however_defaults_were_spelt(tmp_path: p
     spelt = f"{HEAD}metadata: {{name: a, namespace: default}}\nspec: {{allPods: true, priority: 10, suspended: false}}"
     (long,) = read(tmp_path, spelt)
     assert manifests.written(short) == manifests.written(long)
+
+
+def test_what_is_written_out_reads_back_without_what_the_manager_makes(
+    tmp_path: pathlib.Path,
+) -> None:
+    (complete,) = read(tmp_path, COMPLETE)
+    (plain,) = read(tmp_path, f"{HEAD}metadata: {{name: plain}}\nspec: {{allPods: true, priority: 0}}")
+    stored = strategy_pb2.ScheduleStrategy(id="1", etag="e", matched_pods=3, apply_set="git", warnings=["odd"])
+    stored.MergeFrom(complete)
+    back = read(tmp_path, manifests.dump([stored, plain]))
+    assert [manifests.written(one) for one in back] == [manifests.written(complete), manifests.written(plain)]
+    assert list(yaml.safe_load_all(manifests.dump([plain]))) == [
+        {
+            "apiVersion": "gthulhu.io/v1",
+            "kind": "SchedulingStrategy",
+            "metadata": {"name": "plain", "namespace": "default"},
+            "spec": {"allPods": True, "priority": 0},
+        }
+    ]
+
+
+def test_one_name_cannot_be_written_twice(tmp_path: pathlib.Path) -> None:
+    text = f"{HEAD}metadata: {{name: a}}\nspec: {{allPods: true}}\n"
+    with pytest.raises(errors.InvalidInputError, match="default/a is written 2 times"):
+        read(tmp_path, f"{text}---\n{text}")
