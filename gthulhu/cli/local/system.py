@@ -10,7 +10,7 @@ from gthulhu.cli.local import toml
 
 TRUST_DOMAIN = "gthulhu.local"
 LOOPBACK = "127.0.0.1"
-READY_SECONDS = 20.0
+READY_SECONDS = 120.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
