@@ -6,16 +6,15 @@ merged. Where the store cannot be written it waits, merged, until it can.
 
 import asyncio
 import contextlib
-import dataclasses
 import datetime
+import itertools
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from gthulhu.common import clock as clocks
 from gthulhu.common import errors
 from gthulhu.manager.distribution import live as lives
 from gthulhu.manager.distribution import waiting
-from gthulhu.manager.domain import intent as intents
 from gthulhu.manager.store import base
 
 _LOG = logging.getLogger(__name__)
@@ -24,8 +23,8 @@ _BATCH_SECONDS = 0.2
 """A user who watches should not see the difference; a store should not see every acknowledgement."""
 _RENEWALS_PER_LEASE = 3
 """Two may be lost."""
-_AT_ONCE = 16
-"""Rows that are written at once: a store far away is waited for in parallel."""
+_AT_ONCE = 250
+"""Sessions in one batch: a session that opens meanwhile waits for it, or has it begun anew."""
 _LAST_WORDS_SECONDS = 5.0
 """How long an orderly stop waits for the store."""
 
@@ -40,7 +39,6 @@ class Ledger:
         self._lease = lease
         self._open: set[lives.Live] = set()
         self._changed: set[lives.Live] = set()
-        self._closing: set[lives.Live] = set()
         self._woken = asyncio.Event()
         self._renew_at = clock.monotonic() + lease / _RENEWALS_PER_LEASE
 
@@ -65,9 +63,7 @@ class Ledger:
     def closed(self, live: lives.Live) -> None:
         """Store what is left of a session, and end its lease."""
         self._open.discard(live)
-        self._changed.discard(live)
-        self._closing.add(live)
-        self._woken.set()
+        self.changed(live)
 
     async def run(self) -> None:
         """Write what is to be written, until cancelled; then write the rest."""
@@ -90,37 +86,24 @@ class Ledger:
             self._renew_at = now + self._lease / _RENEWALS_PER_LEASE
             self._changed |= self._open
         changed, self._changed = self._changed, set()
-        closing, self._closing = self._closing, set()
-        gate = asyncio.Semaphore(_AT_ONCE)
-        await asyncio.gather(*(self._write_one(live, gate) for live in changed | closing))
-        await asyncio.gather(*(self._close_one(live, gate) for live in closing))
+        todo = iter(changed)
+        while batch := tuple(itertools.islice(todo, _AT_ONCE)):
+            await self._save(batch)
 
-    async def _write_one(self, live: lives.Live, gate: asyncio.Semaphore) -> None:
-        reports, live.reports = live.reports, {}
-        removed, live.removed = live.removed, set()
-        async with gate:
-            try:
-                current = await self._store_one(live, reports=reports, removed=removed)
-            except errors.UnavailableError as error:
-                _LOG.warning("what node %s reported waits for the store: %s", live.node, error.message)
-                live.reports = {**{key: one for key, one in reports.items() if key not in live.removed}, **live.reports}
-                live.removed |= removed - live.reports.keys()
+    async def _save(self, batch: Sequence[lives.Live]) -> None:
+        taken = [(live, live.take(lease_until=self._lease_of(live))) for live in batch]
+        try:
+            lost = await self._store.save_sessions([update for _, update in taken])
+        except errors.UnavailableError as error:
+            _LOG.warning("what %d nodes reported waits for the store: %s", len(taken), error.message)
+            for live, update in taken:
+                live.put_back(update)
                 self.changed(live)
-                return
-        if not current:
-            live.end(lives.replaced())
+            return
+        for live, _ in taken:
+            if (live.node, live.epoch) in lost:
+                live.end(lives.replaced())
 
-    async def _store_one(self, live: lives.Live, *, reports: dict[str, intents.Report], removed: set[str]) -> bool:
-        if (reports or removed) and not await self._store.put_reports(
-            tuple(reports.values()), removed=tuple(removed), node=live.node, epoch=live.epoch
-        ):
-            return False
-        row = dataclasses.replace(live.row(), lease_until=self.lease_until())
-        return live not in self._open or await self._store.renew_session(row)
-
-    async def _close_one(self, live: lives.Live, gate: asyncio.Semaphore) -> None:
-        async with gate:
-            try:
-                await self._store.close_session(node=live.node, epoch=live.epoch)
-            except errors.UnavailableError as error:
-                _LOG.warning("the session of node %s ends with its lease: %s", live.node, error.message)
+    def _lease_of(self, live: lives.Live) -> datetime.datetime:
+        """Return when a session's lease runs out: one that is over ends now."""
+        return self.lease_until() if live in self._open else self._clock.now()

@@ -72,10 +72,8 @@ class Live:
         self.node = row.node
         self.epoch = row.epoch
         self.expires_at = expires_at
-        self.reports: dict[str, intents.Report] = {}
-        """What the store is still to be told, by intent id."""
-        self.removed: set[str] = set()
-        """Ids of intents whose reports the store is still to drop."""
+        self._reports: dict[str, intents.Report] = {}
+        self._removed: set[str] = set()
         self._row = row
         self._session = session
         self._view = view
@@ -112,8 +110,26 @@ class Live:
         self._error = self._error or error
         self._moved.set()
 
-    def row(self) -> base.AgentSession:
-        """Return what other replicas are to know of the session, but for the lease."""
+    def forget(self, intent_ids: Iterable[str]) -> None:
+        """Have the store drop what it knows of these intents of the node."""
+        for key in intent_ids:
+            self._reports.pop(key, None)
+            self._removed.add(key)
+
+    def take(self, *, lease_until: datetime.datetime) -> base.SessionUpdate:
+        """Return what the store is to be told; it counts as told."""
+        reports, self._reports = self._reports, {}
+        removed, self._removed = self._removed, set()
+        row = dataclasses.replace(self._row_now(), lease_until=lease_until)
+        return base.SessionUpdate(session=row, reports=tuple(reports.values()), removed=tuple(removed))
+
+    def put_back(self, update: base.SessionUpdate) -> None:
+        """Count as untold what could not be told, and has not been overtaken since."""
+        earlier = {one.intent_id: one for one in update.reports if one.intent_id not in self._removed}
+        self._reports = earlier | self._reports
+        self._removed |= set(update.removed) - self._reports.keys()
+
+    def _row_now(self) -> base.AgentSession:
         behind = self._session.behind_since
         revision = self._view.revision
         if behind is None:
@@ -189,9 +205,7 @@ class Live:
                     intent_id=one.intent_id, version=one.version, node=self.node, failure=one.reason, reported_at=now
                 )
             )
-        for key in outcome.removed:
-            self.reports.pop(key, None)
-            self.removed.add(key)
+        self.forget(outcome.removed)
         self._woken.set()
         self._changed(self)
 
@@ -212,8 +226,8 @@ class Live:
         return (self._leave_by or now) - now
 
     def _report(self, report: intents.Report) -> None:
-        self.removed.discard(report.intent_id)
-        self.reports[report.intent_id] = report
+        self._removed.discard(report.intent_id)
+        self._reports[report.intent_id] = report
 
     def _next(self) -> sessions.Transfer | sessions.Check | None:
         now = self._clock.monotonic()

@@ -164,7 +164,7 @@ class Sessions:
             changed=self._ledger.changed,
             counts=self.counts,
         )
-        live.removed |= await self._ledger.orphans(node=hello.node, known=self._view.intents_of(hello.node).keys())
+        live.forget(await self._ledger.orphans(node=hello.node, known=self._view.intents_of(hello.node).keys()))
         older = self._live.get(hello.node)
         if older is not None and older.epoch > live.epoch:
             raise lives.replaced()

@@ -11,10 +11,10 @@ Every change is written together with its audit entry, or not at all.
 
 import dataclasses
 import datetime
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
-from gthulhu.manager.domain import access, intent, strategy
+from gthulhu.manager.domain import access, intent, sample, strategy
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +131,18 @@ class AgentSession:
     """Since when something that is wanted has not been acknowledged; None where all has."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SessionUpdate:
+    """What the replica that holds a session has to tell the others."""
+
+    session: AgentSession
+    """Takes the place of the row of the same epoch."""
+    reports: tuple[intent.Report, ...] = ()
+    """Take the place of earlier ones on the same intents."""
+    removed: tuple[str, ...] = ()
+    """Ids of intents of the node whose reports go."""
+
+
 class Store(Protocol):
     """See the module's docstring. Unknown ids are None or `NotFoundError`, lost races `ConflictError`."""
 
@@ -241,19 +253,27 @@ class Store(Protocol):
     async def open_session(self, session: AgentSession) -> AgentSession:
         """Start a session of a node: returns it with the next epoch, by one atomic step."""
 
-    async def renew_session(self, session: AgentSession) -> bool:
-        """Replace the row of the session's own epoch; False where a higher one has taken over."""
+    async def save_sessions(self, updates: Sequence[SessionUpdate]) -> frozenset[tuple[str, int]]:
+        """Keep updates in one batch, each whole or, where its epoch is not the node's current one, not at all.
 
-    async def close_session(self, *, node: str, epoch: int) -> None:
-        """End the lease at once, if the row is still of that epoch."""
+        Returns:
+            Node and epoch of those that were not kept: newer sessions have taken over.
+        """
 
     async def list_sessions(self) -> tuple[AgentSession, ...]:
         """Return the last session of every node, by node."""
 
-    async def put_reports(
-        self, reports: Sequence[intent.Report], *, removed: Sequence[str], node: str, epoch: int
-    ) -> bool:
-        """Replace and remove reports of a node's intents in one batch; False where the epoch is not current."""
-
     async def list_reports(self, *, node: str = "") -> tuple[intent.Report, ...]:
         """Return all, or those of one node."""
+
+    async def put_samples(self, samples: Sequence[sample.Sample]) -> None:
+        """Keep the latest sample of each node: one that was received earlier than what is there is passed over."""
+
+    async def get_sample(self, node: str) -> sample.Sample | None:
+        """Return a node's latest sample."""
+
+    async def list_samples(self) -> tuple[sample.Sample, ...]:
+        """Return the latest sample of every node without its pods, by node."""
+
+    async def forget_nodes(self, nodes: Collection[str], *, over_since: datetime.datetime) -> None:
+        """Remove sessions, reports and samples of nodes whose leases ended before that time, or that have none."""

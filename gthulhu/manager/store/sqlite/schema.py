@@ -62,4 +62,12 @@ MIGRATIONS = (
     """
     CREATE TABLE claims (key TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) STRICT;
     """,
+    """
+    CREATE TABLE samples (
+        node TEXT PRIMARY KEY,
+        received_at INTEGER NOT NULL,
+        document TEXT NOT NULL,
+        pods TEXT NOT NULL
+    ) STRICT;
+    """,
 )

@@ -7,11 +7,11 @@ import asyncio
 import datetime
 import pathlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import TypeVar
 
 from gthulhu.common.clock import Clock
-from gthulhu.manager.domain import access, intent, strategy
+from gthulhu.manager.domain import access, intent, sample, strategy
 from gthulhu.manager.store import base, bell, kinds
 from gthulhu.manager.store.sqlite import agents, database, logins, things
 
@@ -166,30 +166,33 @@ class SqliteStore:
         """See `base.Store.open_session`."""
         return await self._database.write(lambda c: agents.open_session(c, session))
 
-    async def renew_session(self, session: base.AgentSession) -> bool:
-        """See `base.Store.renew_session`."""
-        return await self._database.write(lambda c: agents.renew_session(c, session))
-
-    async def close_session(self, *, node: str, epoch: int) -> None:
-        """See `base.Store.close_session`."""
-        now = self._clock.now()
-        await self._database.write(lambda c: agents.close_session(c, node=node, epoch=epoch, now=now))
+    async def save_sessions(self, updates: Sequence[base.SessionUpdate]) -> frozenset[tuple[str, int]]:
+        """See `base.Store.save_sessions`."""
+        return await self._database.write(lambda c: agents.save_sessions(c, updates))
 
     async def list_sessions(self) -> tuple[base.AgentSession, ...]:
         """See `base.Store.list_sessions`."""
         return await self._database.read(agents.list_sessions)
 
-    async def put_reports(
-        self, reports: Sequence[intent.Report], *, removed: Sequence[str], node: str, epoch: int
-    ) -> bool:
-        """See `base.Store.put_reports`."""
-        return await self._database.write(
-            lambda c: agents.put_reports(c, reports, removed=removed, node=node, epoch=epoch)
-        )
-
     async def list_reports(self, *, node: str = "") -> tuple[intent.Report, ...]:
         """See `base.Store.list_reports`."""
         return await self._database.read(lambda c: agents.list_reports(c, node=node))
+
+    async def put_samples(self, samples: Sequence[sample.Sample]) -> None:
+        """See `base.Store.put_samples`."""
+        await self._database.write(lambda c: agents.put_samples(c, samples))
+
+    async def get_sample(self, node: str) -> sample.Sample | None:
+        """See `base.Store.get_sample`."""
+        return await self._database.read(lambda c: agents.get_sample(c, node))
+
+    async def list_samples(self) -> tuple[sample.Sample, ...]:
+        """See `base.Store.list_samples`."""
+        return await self._database.read(agents.list_samples)
+
+    async def forget_nodes(self, nodes: Collection[str], *, over_since: datetime.datetime) -> None:
+        """See `base.Store.forget_nodes`."""
+        await self._database.write(lambda c: agents.forget_nodes(c, nodes, over_since=over_since))
 
     async def _change(self, work: Callable[[sqlite3.Connection], T], *, audit: base.AuditEntry) -> T:
         def audited(connection: sqlite3.Connection) -> T:

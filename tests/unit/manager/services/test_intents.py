@@ -12,6 +12,7 @@ import pytest
 from gthulhu.common.identity import tokens
 from gthulhu.manager.domain import intent
 from gthulhu.manager.domain.pod import Pod
+from gthulhu.manager.store import base
 from gthulhu.v1 import intent_pb2 as pb
 from gthulhu.v1 import strategy_pb2
 from tests.unit.manager.services import served
@@ -44,11 +45,11 @@ async def create(it: served.Served, name: str = "web", user: str = "admin", **fi
 async def report(it: served.Served, node: str, **fields: object) -> None:
     """Report on all intents of a node, as the replica that holds its session does."""
     session = next(one for one in await it.store.list_sessions() if one.node == node)
-    reports = [
+    reports = tuple(
         intent.Report(intent_id=one.id, version=one.version, node=node, reported_at=NOW, enforcer="stock", **fields)
         for one in it.world.intents_of(node).values()
-    ]
-    assert await it.store.put_reports(reports, removed=[], node=node, epoch=session.epoch)
+    )
+    assert not await it.store.save_sessions([base.SessionUpdate(session=session, reports=reports)])
 
 
 async def listed(it: served.Served, user: str = "admin", **filters: object) -> list[str]:

@@ -138,7 +138,7 @@ class FeedContract(Contract):
         await store.add_refresh_token(a_token())
         await store.add_audit(an_entry())
         session = await store.open_session(a_session())
-        await store.put_reports([a_report()], removed=(), node="n1", epoch=session.epoch)
+        await store.save_sessions([base.SessionUpdate(session=session, reports=(a_report(),))])
         assert await store.revision() == 2
         await store.set_paused(True, audit=an_entry())
         await store.delete_strategy(kept.id, expected_etag=kept.etag, audit=an_entry())

@@ -7,11 +7,13 @@ import datetime
 import pytest
 
 from gthulhu.common import errors
+from gthulhu.manager.domain import intent
 from gthulhu.manager.store import base
 from tests.unit.manager.store.samples import (
     NOW,
     Contract,
     a_report,
+    a_sample,
     a_session,
     a_strategy,
     an_entry,
@@ -103,37 +105,68 @@ class AgentContract(Contract):
 
     async def test_a_session_that_was_taken_over_can_change_nothing(self, store: base.Store) -> None:
         old = await store.open_session(a_session())
-        await store.put_reports([a_report("kept")], removed=(), node="n1", epoch=old.epoch)
+        await save(store, old, a_report("kept"))
         new = await store.open_session(a_session(replica="m2"))
-        assert not await store.renew_session(dataclasses.replace(old, acked_revision=9))
-        assert not await store.put_reports([a_report("late")], removed=["kept"], node="n1", epoch=old.epoch)
-        await store.close_session(node="n1", epoch=old.epoch)
+        late = dataclasses.replace(old, acked_revision=9)
+        assert await save(store, late, a_report("late"), removed=("kept",)) == {("n1", 1)}
         assert await store.list_sessions() == (new,)
         assert [report.intent_id for report in await store.list_reports()] == ["kept"]
 
-    async def test_a_session_is_renewed_and_closed(self, store: base.Store) -> None:
-        opened = await store.open_session(a_session())
-        renewed = dataclasses.replace(opened, acked_revision=5, behind_since=NOW)
-        assert await store.renew_session(renewed)
-        assert await store.list_sessions() == (renewed,)
-        await store.close_session(node="n1", epoch=opened.epoch)
-        [closed] = await store.list_sessions()
-        assert closed == dataclasses.replace(renewed, lease_until=NOW)
-
-    async def test_a_session_of_an_unknown_node_cannot_be_renewed(self, store: base.Store) -> None:
-        assert not await store.renew_session(a_session(epoch=1))
-        assert not await store.put_reports([a_report()], removed=(), node="n1", epoch=0)
-        await store.close_session(node="n1", epoch=1)
-        assert await store.list_sessions() == ()
+    async def test_of_a_batch_only_what_was_taken_over_is_not_kept(self, store: base.Store) -> None:
+        opened = [await store.open_session(a_session(node)) for node in ("n1", "n2", "n3")]
+        await store.open_session(a_session("n2", replica="m2"))
+        updates = [
+            base.SessionUpdate(
+                session=dataclasses.replace(one, acked_revision=5, behind_since=NOW),
+                reports=(a_report(f"i-{one.node}", node=one.node),),
+            )
+            for one in (*opened, a_session("unknown", epoch=1))
+        ]
+        assert await store.save_sessions(updates) == {("n2", 1), ("unknown", 1)}
+        assert [(one.node, one.acked_revision, one.behind_since) for one in await store.list_sessions()] == [
+            ("n1", 5, NOW),
+            ("n2", 0, None),
+            ("n3", 5, NOW),
+        ]
+        assert [one.intent_id for one in await store.list_reports()] == ["i-n1", "i-n3"]
+        assert await store.save_sessions([]) == frozenset()
 
     async def test_reports_are_replaced_and_removed_in_one_batch(self, store: base.Store) -> None:
         n1 = await store.open_session(a_session())
         n2 = await store.open_session(a_session("n2"))
-        await store.put_reports([a_report("i1"), a_report("i2")], removed=(), node="n1", epoch=n1.epoch)
+        await save(store, n1, a_report("i1"), a_report("i2"))
         theirs = a_report("i3", node="n2")
-        await store.put_reports([theirs], removed=(), node="n2", epoch=n2.epoch)
+        await save(store, n2, theirs)
         newer = a_report("i2", version="v2", failure="no cgroup")
-        assert await store.put_reports([newer], removed=["i1", "i3"], node="n1", epoch=n1.epoch)
+        assert not await save(store, n1, newer, removed=("i1", "i3"))
         assert await store.list_reports() == (newer, theirs)
         assert await store.list_reports(node="n1") == (newer,)
         assert await store.list_reports(node="unknown") == ()
+
+    async def test_the_latest_sample_of_each_node_is_kept(self, store: base.Store) -> None:
+        assert await store.get_sample("n1") is None
+        first, other = a_sample(), a_sample("n2")
+        later = a_sample(received_at=NOW + datetime.timedelta(seconds=1), scheduler={"nr_queued": (1 << 64) - 1})
+        await store.put_samples([later, other])
+        await store.put_samples([first])
+        await store.put_samples([])
+        assert await store.get_sample("n1") == later
+        assert await store.list_samples() == tuple(dataclasses.replace(one, pods=()) for one in (later, other))
+
+    async def test_nodes_whose_sessions_are_long_over_are_forgotten(self, store: base.Store) -> None:
+        hour = datetime.timedelta(hours=1)
+        for node in ("old", "young", "other"):
+            opened = await store.open_session(a_session(node, lease_until=NOW - hour if node != "young" else NOW))
+            await save(store, opened, a_report(f"i-{node}", node=node))
+            await store.put_samples([a_sample(node)])
+        await store.put_samples([a_sample("without")])
+        await store.forget_nodes(["old", "young", "without"], over_since=NOW)
+        assert [one.node for one in await store.list_sessions()] == ["other", "young"]
+        assert [one.node for one in await store.list_reports()] == ["other", "young"]
+        assert [one.node for one in await store.list_samples()] == ["other", "young"]
+
+
+async def save(
+    store: base.Store, session: base.AgentSession, *reports: intent.Report, removed: tuple[str, ...] = ()
+) -> frozenset[tuple[str, int]]:
+    return await store.save_sessions([base.SessionUpdate(session=session, reports=reports, removed=removed)])

@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from gthulhu.common import clock, errors
-from gthulhu.manager.domain import access, intent, strategy
+from gthulhu.manager.domain import access, intent, sample, strategy
 from gthulhu.manager.store import base
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=datetime.UTC)
@@ -104,6 +104,23 @@ def a_report(intent_id: str = "i1", **fields: object) -> intent.Report:
         threads=9,
         limits=("LIMITED_BY_QOS",),
         reported_at=NOW,
+    )
+    return dataclasses.replace(value, **fields)
+
+
+def a_sample(node: str = "n1", **fields: object) -> sample.Sample:
+    pod = sample.PodSample(
+        uid="p",
+        run_ns=(1 << 64) - 1,
+        wait_ns=2,
+        voluntary_switches=3,
+        involuntary_switches=4,
+        migrations=5,
+        processes=6,
+        threads=7,
+    )
+    value = sample.Sample(
+        node=node, taken_at=NOW, received_at=NOW, source="kernel", scheduler={"nr_running": 1}, pods=(pod,)
     )
     return dataclasses.replace(value, **fields)
 
