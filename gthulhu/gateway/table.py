@@ -17,6 +17,8 @@ _PAGE_POLICY = (
     "form-action 'none'; frame-ancestors 'none'"
 )
 _PAGES = ("/swagger/", "/ui/")
+_OF_GRPC = ({"prefix": "grpc-"}, {"suffix": "-bin"})
+"""Headers that mean something to gRPC: a REST client's would reach it beside those that the transcoder makes."""
 _NO_LIMIT = {"timeout": "0s", "idle_timeout": "0s"}
 
 
@@ -80,7 +82,11 @@ def _rest(route: routes.Route, settings: options.Options) -> envoy.Config:
         "typed_per_filter_config": {
             "envoy.filters.http.lua": envoy.typed(
                 "extensions.filters.http.lua.v3.LuaPerRoute", filter_context=_context(route)
-            )
+            ),
+            "envoy.filters.http.header_mutation": envoy.typed(
+                "extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+                mutations={"request_mutations": [{"remove_on_match": {"key_matcher": one}} for one in _OF_GRPC]},
+            ),
         },
     }
 

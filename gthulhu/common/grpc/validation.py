@@ -35,6 +35,9 @@ PATTERNS = {
 }
 """What the schema's patterns mean, in words."""
 
+_MALFORMED = object()
+"""In place of a request that could not be read: gRPC itself would answer UNKNOWN, with the parser's words."""
+
 
 class ValidationInterceptor(interception.Interceptor):
     """Refuses requests, and single messages of request streams, that break a rule.
@@ -48,8 +51,25 @@ class ValidationInterceptor(interception.Interceptor):
         yield
 
     def check(self, request: message.Message) -> None:
-        """See `check`."""
+        """See `check`; what is no message at all is refused likewise."""
+        if request is _MALFORMED:
+            raise errors.InvalidInputError("MALFORMED_MESSAGE", "the request is no message that this method takes")
         check(request)
+
+    def _wrap(self, handler: interception.Handler, method: str) -> interception.Handler:
+        decode = handler.request_deserializer
+        if decode is None:  # it takes bytes as they are
+            return super()._wrap(handler, method)
+
+        def decode_or_mark(content: bytes) -> object:
+            try:
+                return decode(content)
+            except message.DecodeError:
+                return _MALFORMED
+
+        # Handlers are named tuples, which the stubs do not say.
+        tolerant = handler._replace(request_deserializer=decode_or_mark)  # type: ignore[attr-defined]
+        return super()._wrap(tolerant, method)
 
 
 def check(request: message.Message) -> None:

@@ -151,6 +151,18 @@ async def test_requests_are_checked_before_the_handler_sees_them(identity: serve
     assert caught.value.details() == "strategy.priority: 21 is not allowed: must be 0 to 20"
 
 
+async def test_what_is_no_message_is_the_callers_fault(identity: servers.Pki) -> None:
+    async def never(_: Any, __: Any) -> servers.Response:  # noqa: ANN401 - gRPC's
+        raise AssertionError
+
+    async with servers.serving(identity, unary=never) as address, servers.calling(identity, address) as channel:
+        call = channel.unary_unary(f"/{servers.SERVICE}/Unary", request_serializer=bytes)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(b"\xff" * 9, timeout=5)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details() == "the request is no message that this method takes"
+
+
 async def test_each_message_of_a_stream_is_checked(identity: servers.Pki) -> None:
     async def echo(requests: AsyncIterator[servers.Request], _: Any) -> AsyncIterator[servers.Response]:  # noqa: ANN401 - gRPC's
         async for request in requests:
