@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STATE ?= $(HOME)/.local/state/gthulhu
 
-.PHONY: help setup demo up test lint format proto docs bpf build image bench fuzz chaos test-kernel clean
+.PHONY: help setup demo up test lint format proto docs bpf build image bench bench-kernel fuzz chaos test-kernel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,13 +39,16 @@ bpf: setup ## Build the BPF objects of the agent (installs clang and libbpf by a
 build: setup bpf ## Make the wheel and the source distribution in dist/
 	@$(BIN)/python -m build --outdir dist .
 
-image: ## Build the container image (needs docker or podman, and network)
+image: ## Build the container images gthulhu:dev and gthulhu-gateway:dev (needs docker or podman, and network)
 	@tool=$$(command -v docker || command -v podman) || { echo "image: needs docker or podman" >&2; exit 1; }; \
-	test -f deploy/Dockerfile || { echo "image: needs deploy/Dockerfile, which this checkout does not have" >&2; exit 1; }; \
-	"$$tool" build --file deploy/Dockerfile --tag gthulhu:dev .
+	"$$tool" build --file deploy/Dockerfile --build-arg REVISION=$$(git rev-parse HEAD) --tag gthulhu:dev . && \
+	"$$tool" build --file deploy/Dockerfile --target gateway --tag gthulhu-gateway:dev .
 
 bench: setup ## Run the benchmarks (ONLY=name runs some of them); writes build/bench.json
 	@$(BIN)/python scripts/bench.py
+
+bench-kernel: setup ## Compare schedulers in a virtual machine (ratios only); writes build/bench-kernel.json
+	@$(BIN)/python scripts/bench_kernel.py
 
 fuzz: setup ## Run the property tests with thousands of examples each
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -m "hypothesis" --timeout 1800

@@ -1,7 +1,8 @@
 """Generate what in deploy/ is written down elsewhere already; with `--check`, only tell whether it is stale.
 
 The Grafana dashboard from the registries of metrics, the alert rules' other forms from
-deploy/observability/alerts.yaml, and deploy/kind, for plain `kubectl apply -f`, from the kustomize overlay `kind`.
+deploy/observability/alerts.yaml, deploy/kind, for plain `kubectl apply -f`, from the kustomize overlay `kind`, and what
+makes a replica set of a new MongoDB from the base.
 """
 
 import argparse
@@ -127,6 +128,9 @@ def main() -> int:
         DEPLOY / "kubernetes" / "components" / "monitoring" / "rules.yaml": rules(alerts),
         DEPLOY / "helm" / "gthulhu" / "files" / "alerts.yaml": alerts,
     }
+    objects = kustomize(DEPLOY / "kubernetes" / "base")
+    (script,) = (one["data"]["initiate.js"] for one in objects if one["kind"] == "ConfigMap")
+    wanted[DEPLOY / "local" / "initiate.js"] = script
     for name, text in kind(kustomize(DEPLOY / "kubernetes" / "overlays" / "kind")).items():
         wanted[DEPLOY / "kind" / name / "gthulhu.yaml"] = text
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
