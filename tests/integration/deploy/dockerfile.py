@@ -21,13 +21,15 @@ mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$UPPER,workdir=$WORK" "$RO
 mount -t proc proc "$ROOT/proc"
 mount --rbind /dev "$ROOT/dev"
 mount -t tmpfs tmpfs "$ROOT/run"
-if [ -e "$ROOT/etc/resolv.conf" ] || [ -n "$NETWORK" ]; then
-    touch "$ROOT/etc/resolv.conf"; mount --bind /etc/resolv.conf "$ROOT/etc/resolv.conf"
-    mkdir -p "$ROOT/etc/ssl/certs"; mount --bind /etc/ssl/certs "$ROOT/etc/ssl/certs"
-fi
+touch "$ROOT/etc/resolv.conf"
+mount --bind /etc/resolv.conf "$ROOT/etc/resolv.conf"
+mkdir -p "$ROOT/etc/ssl/certs"
+mount --bind /etc/ssl/certs "$ROOT/etc/ssl/certs"
 exec chroot "$ROOT" /usr/bin/env -i "$@"
 """
 """Where a machine reaches the network through a proxy with a CA of its own, a build has to trust that too."""
+_PRIVATE = ("/usr/bin/unshare", "--mount", "--propagation", "private")
+_DESCRIBING = {"USER": "user", "ENTRYPOINT": "entrypoint", "CMD": "command", "SHELL": "shell"}
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -58,7 +60,6 @@ class Stage:
             "UPPER": str(self.upper),
             "WORK": str(self.folder / "work"),
             "ROOT": str(self.folder / "root"),
-            "NETWORK": "yes",
         }
         passed = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_"))}
         settings = {"PATH": os.defpath + ":/usr/sbin:/sbin", "HOME": "/root", **passed, **self.env}
@@ -66,8 +67,7 @@ class Stage:
         inside = f"cd {shlex.quote(self.workdir)} && exec {shlex.join(command)}"
         identity = [] if user == "0" else ["setpriv", "--reuid=10001", "--regid=10001", "--clear-groups"]
         done = subprocess.run(
-            ["unshare", "--mount", "--propagation", "private", "bash", "-c", _CHROOT, "bash", *words, *identity]
-            + ["/bin/sh", "-c", inside],
+            [*_PRIVATE, "bash", "-c", _CHROOT, "bash", *words, *identity, "/bin/sh", "-c", inside],
             env={**os.environ, **env},
             capture_output=True,
             text=True,
@@ -122,8 +122,6 @@ class Build:
             case "RUN":
                 self.ran.append(rest)
                 stage.run(*stage.shell, rest)
-            case "SHELL":
-                stage.shell = json.loads(rest)
             case "WORKDIR":
                 stage.workdir = rest
                 (stage.upper / rest.lstrip("/")).mkdir(parents=True, exist_ok=True)
@@ -133,16 +131,10 @@ class Build:
                 for pair in shlex.split(rest):
                     key, _, value = pair.partition("=")
                     stage.env[key] = string.Template(value).substitute(self._arguments)
-            case "USER":
-                stage.user = rest
-            case "ENTRYPOINT":
-                stage.entrypoint = json.loads(rest)
-            case "CMD":
-                stage.command = json.loads(rest)
-            case "EXPOSE":
-                pass
+            case _ if word in _DESCRIBING:
+                setattr(stage, _DESCRIBING[word], json.loads(rest) if rest.startswith("[") else rest)
             case _:
-                raise AssertionError(f"an instruction that is not known here: {word}")
+                assert word == "EXPOSE", f"an instruction that is not known here: {word}"
 
     def _copy(self, stage: Stage, words: list[str]) -> None:
         source, target = words[-2:]
