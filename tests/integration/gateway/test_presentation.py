@@ -55,7 +55,6 @@ async def test_nothing_of_grpc_shows(manager: harness.Upstream, url: str) -> Non
     assert "trailer" not in answer.headers
 
 
-@pytest.mark.parametrize("trailing", [False, True], ids=["initial", "trailing"])
 async def test_headers_that_mean_something_to_grpc_do_not_reach_it(manager: harness.Upstream, url: str) -> None:
     manager.answer("GetStrategy", strategy_pb2.ScheduleStrategy(id="s1"))
     evil = {"grpc-timeout": "x", "grpc-encoding": "gzip", "x-evil-bin": "no base64!", "grpc-timeout-bin": "x"}
@@ -67,6 +66,7 @@ async def test_headers_that_mean_something_to_grpc_do_not_reach_it(manager: harn
     assert manager.metadata["authorization"] == "Bearer t"
 
 
+@pytest.mark.parametrize("trailing", [False, True], ids=["initial", "trailing"])
 async def test_health_is_bare_and_503_where_a_check_fails(
     manager: harness.Upstream, url: str, *, trailing: bool
 ) -> None:
