@@ -5,9 +5,11 @@ import time
 from typing import Any
 
 import grpc
-from google.api import httpbody_pb2
 
 from gthulhu.v1 import decision_maker_pb2, decision_maker_pb2_grpc, metric_pb2
+
+Table = dict[int, tuple[int, int]]
+"""PID → (priority, slice in nanoseconds)."""
 
 
 class RefusedError(Exception):
@@ -18,8 +20,7 @@ class SchedulerClient:
     """Polls an agent; keeps a table of what each PID gets."""
 
     def __init__(self, channel: grpc.aio.Channel, *, public_key: str) -> None:
-        self.table: dict[int, tuple[int, int]] = {}
-        """PID → (priority, slice in nanoseconds)."""
+        self.table: Table = {}
         self.tokens_asked = 0
         self._stub = decision_maker_pb2_grpc.DecisionMakerServiceStub(channel)
         self._public_key = public_key
@@ -38,23 +39,12 @@ class SchedulerClient:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
                 raise
             return
-        self.read(answer)
+        self.table = read(answer.data, before=self.table)
         await self._stub.ReportMetrics(
             metric_pb2.MetricSet(usersched_last_run_at=2**64 - 1, nr_queued=3, nr_online_cpus=2),
             metadata=self._metadata(),
             timeout=5,
         )
-
-    def read(self, answer: httpbody_pb2.HttpBody) -> None:
-        """Take a list over; null or nothing leaves the table."""
-        content = {key.lower(): value for key, value in json.loads(answer.data).items()}
-        if (scheduling := content.get("scheduling")) is None:
-            return
-        table = {}
-        for element in scheduling:
-            entry = {key.lower(): value for key, value in element.items()}
-            table[_integer(entry, "pid")] = (_integer(entry, "priority"), _integer(entry, "execution_time"))
-        self.table = table
 
     async def _authenticate(self) -> None:
         if self._token and time.time() < self._token_ends:
@@ -64,13 +54,26 @@ class SchedulerClient:
             decision_maker_pb2.IssueTokenRequest(public_key=self._public_key, client_id="scheduler"), timeout=5
         )
         data = json.loads(answer.data)["data"]
-        self._token, self._token_ends = data["token"], _integer(data, "expired_at")
+        self._token, self._token_ends = data["token"], integer(data, "expired_at")
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         return (("authorization", f"Bearer {self._token}"),)
 
 
-def _integer(element: dict[str, Any], name: str) -> int:
+def read(content: bytes, *, before: Table) -> Table:
+    """Return the table that a list makes; null or nothing leaves the one before."""
+    read_without_case = {key.lower(): value for key, value in json.loads(content).items()}
+    if (scheduling := read_without_case.get("scheduling")) is None:
+        return before
+    table = {}
+    for element in scheduling:
+        entry = {key.lower(): value for key, value in element.items()}
+        table[integer(entry, "pid")] = (integer(entry, "priority"), integer(entry, "execution_time"))
+    return table
+
+
+def integer(element: dict[str, Any], name: str) -> int:
+    """Return a number that must be an integer of JSON."""
     value = element[name]
     if type(value) is not int:
         raise RefusedError(f"{name} {value!r} is no integer")
