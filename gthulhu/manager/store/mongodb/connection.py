@@ -51,7 +51,7 @@ class Connection:
         self._uri = where
         self._name = database
         self._client: pymongo.AsyncMongoClient[Document] | None = None
-        # One transaction at a time: all of them raise the revision, so that more would only get in each other's way.
+        # One change at a time: all of them raise the revision, so that more would only get in each other's way.
         self._one = asyncio.Lock()
 
     @property
@@ -97,26 +97,23 @@ class Connection:
         if client is not None:
             await client.close()
 
-    async def transaction(self, work: Work[T]) -> T:
-        """Run a function in a transaction, again where it loses a race; returns when a majority has it."""
-        client = self.database.client
-        async with self._turn(), translated(), client.start_session() as session:
-            with pymongo.timeout(_TIMEOUT_MS / 1000):
-                return await session.with_transaction(
-                    work,
-                    read_concern=read_concern.ReadConcern("snapshot"),
-                    write_concern=_MAJORITY,
-                    read_preference=read_preferences.ReadPreference.PRIMARY,
-                )
+    async def change(self, work: Work[T]) -> T:
+        """Run a function that raises the revision in a transaction, one after another within this process."""
+        async with self._turn():
+            return await self.transaction(work)
 
-    async def moment(self, work: Work[T]) -> T:
-        """Run a function that only reads, all of it from one moment."""
+    async def transaction(self, work: Work[T]) -> T:
+        """Run a function in a transaction, again where it loses a race; returns when a majority has it.
+
+        What it reads is all from one moment.
+        """
         client = self.database.client
         async with translated(), client.start_session() as session:
             with pymongo.timeout(_TIMEOUT_MS / 1000):
                 return await session.with_transaction(
                     work,
                     read_concern=read_concern.ReadConcern("snapshot"),
+                    write_concern=_MAJORITY,
                     read_preference=read_preferences.ReadPreference.PRIMARY,
                 )
 

@@ -72,7 +72,7 @@ class MongoStore:
 
     async def snapshot(self) -> base.Snapshot:
         """See `base.Store.snapshot`."""
-        return await self._connection.moment(lambda s: things.snapshot(self._database, s))
+        return await self._connection.transaction(lambda s: things.snapshot(self._database, s))
 
     async def watch(self, *, since: int) -> AsyncIterator[base.Change | base.Snapshot]:
         """See `base.Store.watch`."""
@@ -85,7 +85,7 @@ class MongoStore:
                 try:
                     async with await self._stream() as stream:
                         while True:
-                            batch = await self._connection.moment(
+                            batch = await self._connection.transaction(
                                 lambda s: things.changes(self._database, s, since=seen, limit=_WATCH_BATCH)  # noqa: B023 - read before `seen` changes
                             )
                             waits.reset()
@@ -246,7 +246,7 @@ class MongoStore:
             await things.prune(self._database, session, keep=self._keep_changes)
             return result
 
-        return await self._connection.transaction(audited)
+        return await self._connection.change(audited)
 
     async def _stream(self) -> AsyncChangeStream[Document]:
         async with connection.translated():
