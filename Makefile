@@ -50,8 +50,8 @@ bench: setup ## Run the benchmarks (ONLY=name runs some of them); writes build/b
 bench-kernel: setup ## Compare schedulers in a virtual machine (ratios only); writes build/bench-kernel.json
 	@$(BIN)/python scripts/bench_kernel.py
 
-fuzz: setup ## Run the property tests with thousands of examples each
-	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -m "hypothesis" --timeout 1800
+fuzz: setup ## Send all hostile inputs, and try properties with thousands of examples (GTHULHU_FUZZ_SEED=n for others)
+	@HYPOTHESIS_PROFILE=fuzz GTHULHU_FUZZ=full $(BIN)/pytest -m "hypothesis or fuzz" --timeout 1800
 
 chaos: setup ## Run the tests that kill parts of the running system over and over
 	@$(BIN)/pytest -m long -k chaos --timeout 1800

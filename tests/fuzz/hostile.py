@@ -86,6 +86,10 @@ class Hostile:
         length = draw.choice((1, 3, 12, 40, 300))
         return "".join(chr(draw.randrange(0x20, draw.choice((0x7F, 0x800, 0xD800)))) for _ in range(length))
 
+    def number(self) -> int:
+        """Return a number of 32 bits."""
+        return self._random.getrandbits(32)
+
     def spoiled(self, content: bytes) -> bytes:
         """Return something that was right, with a part of it wrong."""
         draw = self._random
