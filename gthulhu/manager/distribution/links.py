@@ -1,6 +1,6 @@
 """Nodes' sessions and what their agents reported, whichever replica holds them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from gthulhu.common import clock as clocks
 from gthulhu.manager.domain import intent, standing
@@ -52,9 +52,12 @@ class Links:
 
     async def standings(self, intents: Collection[intent.Intent]) -> Mapping[str, standing.Standing]:
         """Return how far intents have come, by id."""
+        read = await self.reader({one.node for one in intents})
+        return {one.id: read(one) for one in intents}
+
+    async def reader(self, nodes: Collection[str]) -> Callable[[intent.Intent], standing.Standing]:
+        """Return what tells how far an intent of one of these nodes has come, as of now."""
         links = await self.links()
-        reports = await self.reports({one.node for one in intents})
-        return {
-            one.id: standing.of(one, link=links.get(one.node, standing.Link()), report=reports.get(one.id))
-            for one in intents
-        }
+        reports = await self.reports(nodes)
+        nothing = standing.Link()
+        return lambda one: standing.of(one, link=links.get(one.node, nothing), report=reports.get(one.id))

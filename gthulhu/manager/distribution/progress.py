@@ -70,6 +70,8 @@ class Progress:
         self._entries: dict[str, dict[str, Entry]] = {}
         self._log: collections.deque[_Change] = collections.deque(maxlen=keep)
         self._number = 0
+        self._begun = False
+        """What is there has been read once: nobody needs to be told of that."""
         world.subscribe(self._touched.update)
 
     async def watch(self, wanted: Wanted, *, since: str = "") -> AsyncGenerator[Event | None, None]:
@@ -112,20 +114,35 @@ class Progress:
                     self._touched.update(pod.node for pod in self._world.pods())
                 self._touched |= _differing(links, self._links_seen) | _differing(reports, self._reports_seen)
                 self._links_seen, self._reports_seen, self._read_at = links, reports, now
-            self._renew()
+            await self._renew()
 
-    def _renew(self) -> None:
-        """Compute the entries of all nodes of which something has changed, and log what differs."""
+    async def _renew(self) -> None:
+        """Compute the entries of all nodes of which something has changed, and log what differs.
+
+        Others get their turn before anything is put in the place of what was there: who goes meanwhile loses nothing.
+        """
         nodes = frozenset(self._touched)
         self._touched.clear()
+        fresh: dict[str, dict[str, Entry]] = {}
+        try:
+            for node in nodes:
+                fresh[node] = self._read_node(node)
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self._touched |= nodes
+            raise
         before: dict[str, Entry] = {}
         after: dict[str, Entry] = {}
-        for node in nodes:
+        for node, its in fresh.items():
             before |= self._entries.pop(node, {})
-            its = self._read_node(node)
+            after |= its
             if its:
                 self._entries[node] = its
-                after |= its
+        if self._begun:
+            self._note(before, after)
+        self._begun = True
+
+    def _note(self, before: Mapping[str, Entry], after: Mapping[str, Entry]) -> None:
         for intent_id in before.keys() | after.keys():
             old, new = before.get(intent_id), after.get(intent_id)
             if old != new:

@@ -1,14 +1,18 @@
 """Everything one replica knows, in memory: the store's strategies and people, the inventory's pods, and what follows.
 
 The world changes only by `apply_store`, `apply_inventory` and `expire`, which are synchronous: whoever reads it between
-two awaits reads one consistent view. Single-threaded. A lost feed leaves the last good view in use.
+two awaits reads one consistent view. Single-threaded. A lost feed leaves the last good view in use. What a feed brings
+at once is taken in by parts, with turns for others between them: then some pods are newer than others, as they are
+anyway while changes come one by one.
 """
 
 import asyncio
 import datetime
-from collections.abc import Callable, Collection, Iterable, Mapping
+import gc
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
+from gthulhu.common import batches
 from gthulhu.common import clock as clocks
 from gthulhu.manager.distribution import pods as podindex
 from gthulhu.manager.domain import access, intent, matching, people, scope
@@ -22,6 +26,8 @@ Listener = Callable[[frozenset[str]], None]
 
 EXPIRY_SECONDS = 0.5
 """How often `run` looks for strategies whose time is over: their effect ends within a second."""
+_AT_ONCE = 500
+"""So many pods are taken in before others get their turn: some 10 ms."""
 
 
 class World:
@@ -56,6 +62,7 @@ class World:
         self.inventory_version = 0
         self._inventory_seen = 0
         self.inventory_source = ""
+        self._inventory_heard = clock.monotonic()
 
     # What is there.
 
@@ -63,6 +70,11 @@ class World:
     def synced(self) -> bool:
         """Tell whether both feeds have delivered everything once: before that nothing may be concluded."""
         return self._store_synced and self.inventory_synced
+
+    @property
+    def inventory_silence(self) -> float:
+        """Return for how many seconds the inventory has said nothing."""
+        return self._clock.monotonic() - self._inventory_heard
 
     def strategy(self, strategy_id: str) -> Strategy | None:
         """Return the strategy."""
@@ -189,7 +201,11 @@ class World:
 
     async def _follow_inventory(self, inventory: inventories.Inventory) -> None:
         async for change in inventory.watch():
-            self.apply_inventory(change)
+            first = not self.inventory_synced
+            for _ in self._take_in(change):
+                if first:
+                    gc.freeze()  # what is here to stay: to go through 150,000 pods again and again takes 0.2 s each
+                await asyncio.sleep(0)
 
     async def _follow_time(self) -> None:
         while True:
@@ -218,28 +234,39 @@ class World:
 
     def apply_inventory(self, change: inventories.InventoryChange) -> None:
         """Take in a change of pods and nodes, or all of them."""
-        nodes: set[str] = set()
-        removed = list(change.removed_pods)
-        if change.complete:
-            kept = {one.uid for one in change.pods}
-            removed.extend(one.uid for one in self._pods.all() if one.uid not in kept)
-        for one in change.pods:
-            nodes |= self._set_pod(one)
-        for uid in removed:
-            nodes |= self._remove_pod(uid)
-        self._pods.set_nodes(change.nodes, removed=change.removed_nodes, complete=change.complete)
-        if change.complete:
-            self._matcher.refile()
-            self.inventory_synced = True
-        self.inventory_version = change.version
-        self._inventory_seen = max(change.version, change.seen)
-        self._tell(nodes)
+        for _ in self._take_in(change):
+            pass
 
     def expire(self, now: datetime.datetime) -> None:
         """Withdraw the intents of strategies whose time is over."""
         over = [one for one in self._active if _is_over(self._strategies[one], now)]
         if over:
             self._announce(self._reconsider(over))
+
+    def _take_in(self, change: inventories.InventoryChange) -> Iterator[None]:
+        """Yields after each part; what the world is known to hold rises with the last one."""
+        removed = list(change.removed_pods)
+        if change.complete:
+            kept = {one.uid for one in change.pods}
+            removed.extend(one.uid for one in self._pods.all() if one.uid not in kept)
+        filed = len(self._pods.all())
+        for some in batches.of(change.pods, size=_AT_ONCE):
+            self._tell(set().union(*map(self._set_pod, some)))
+            if len(self._pods.all()) > 2 * filed:  # what was rare among few pods need not be among many
+                filed = len(self._pods.all())
+                self._matcher.refile()
+            yield
+        for uids in batches.of(removed, size=_AT_ONCE):
+            self._tell(set().union(*map(self._remove_pod, uids)))
+            yield
+        self._pods.set_nodes(change.nodes, removed=change.removed_nodes, complete=change.complete)
+        if change.complete:
+            self._matcher.refile()
+            self.inventory_synced = True
+        self.inventory_version = change.version
+        self._inventory_heard = self._clock.monotonic()
+        self._inventory_seen = max(change.version, change.seen)
+        self._tell(frozenset())
 
     def _set_strategy(self, strategy_id: str, value: Strategy | None) -> set[str]:
         """Returns the UIDs of the pods whose intents may have changed; so do the other methods here."""

@@ -1,6 +1,7 @@
 """What is legal in a strategy but odd, in words."""
 
 import collections
+import heapq
 from collections.abc import Collection, Iterator
 
 from gthulhu.common import priority as priorities
@@ -91,6 +92,6 @@ def _of_pods(value: strategy.Strategy, outcomes: Collection[conflict.Outcome]) -
 
 
 def _some(pods: Collection[pod.Pod]) -> str:
-    names = sorted(f"{one.namespace}/{one.name}" for one in pods)
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"pod{'s' if len(names) > 1 else ''} {', '.join(names[:_NAMED])}{more}"
+    names = heapq.nsmallest(_NAMED, (f"{one.namespace}/{one.name}" for one in pods))
+    more = f" and {len(pods) - _NAMED} more" if len(pods) > _NAMED else ""
+    return f"pod{'s' if len(pods) > 1 else ''} {', '.join(names)}{more}"

@@ -1,11 +1,12 @@
 """Nodes and pods as they are, and the cluster-wide switch."""
 
+import asyncio
 from typing import Any
 
 import grpc
 
+from gthulhu.common import batches, errors
 from gthulhu.common import clock as clocks
-from gthulhu.common import errors
 from gthulhu.manager.distribution import links as link_reader
 from gthulhu.manager.distribution import samples
 from gthulhu.manager.distribution import world as worlds
@@ -14,6 +15,9 @@ from gthulhu.manager.domain.pod import Pod
 from gthulhu.manager.services import agents, authorization, convert, measured, settling, trail
 from gthulhu.manager.store import base
 from gthulhu.v1 import cluster_pb2, cluster_pb2_grpc, node_pb2
+
+_AT_ONCE = 200
+"""After so many nodes other requests get their turn."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -47,7 +51,11 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         names = self._world.nodes().keys() | {
             node for node, session in sessions.items() if self._links.link(session).connected
         }
-        return cluster_pb2.ListNodesResponse(nodes=[self._node(name, sessions.get(name)) for name in sorted(names)])
+        answer = cluster_pb2.ListNodesResponse()
+        for some in batches.of(sorted(names), size=_AT_ONCE):
+            answer.nodes.extend(self._node(name, sessions.get(name)) for name in some)
+            await asyncio.sleep(0)
+        return answer
 
     async def ListNodePodProcesses(  # noqa: N802 - the schema's name
         self, request: cluster_pb2.ListNodePodProcessesRequest, _context: Context
@@ -106,7 +114,7 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
     ) -> cluster_pb2.NodeMetrics:
         """See the schema."""
         await self._check_node(request.node)
-        sample = self._samples.latest(request.node)
+        sample = await self._samples.latest(request.node)
         if sample is None:
             raise errors.NotFoundError("METRICS_NOT_FOUND", f"node {request.node} has sent no sample yet")
         return measured.message(sample, now=self._clock.now())
@@ -117,7 +125,7 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         """See the schema; pods are left out: those of thousands of nodes are more than one answer may hold."""
         now = self._clock.now()
         return cluster_pb2.ListNodeMetricsResponse(
-            nodes=[measured.message(sample, now=now, with_pods=False) for sample in self._samples.all()]
+            nodes=[measured.message(sample, now=now, with_pods=False) for sample in await self._samples.all()]
         )
 
     async def Pause(  # noqa: N802 - the schema's name

@@ -9,11 +9,11 @@ from typing import Any
 
 import grpc
 
-from gthulhu.common import errors
+from gthulhu.common import batches, errors
 from gthulhu.manager.distribution import links as link_reader
 from gthulhu.manager.distribution import progress as progresses
 from gthulhu.manager.distribution import world as worlds
-from gthulhu.manager.domain import access, intent, reach
+from gthulhu.manager.domain import access, intent, reach, standing
 from gthulhu.manager.services import authorization, convert, pages
 from gthulhu.v1 import intent_pb2, intent_pb2_grpc
 
@@ -24,8 +24,10 @@ _REST_STREAM = "x-rest-stream"
 """The gateway sets it where a stream becomes an HTTP event stream, whose status cannot tell how it ends."""
 _TELL_SECONDS = 1.0
 """So long may a client that does not read hold up the end of its stream."""
-_BREATHE_EVERY = 2000
+_AT_ONCE = 500
 """After so many pods other requests get their turn."""
+
+_Read = tuple[intent.Intent, standing.Standing]
 
 
 class IntentService(intent_pb2_grpc.IntentServiceServicer):
@@ -144,23 +146,30 @@ class IntentService(intent_pb2_grpc.IntentServiceServicer):
         token: str,
     ) -> intent_pb2.ListIntentsResponse:
         may_see = self._may_see(authorization.current())
-        found: list[intent.Intent] = []
-        for count, uid in enumerate(tuple(uids), start=1):
-            found.extend(one for one in self._world.intents_of_pod(uid).values() if wanted(one) and may_see(one))
-            if count % _BREATHE_EVERY == 0:
-                await asyncio.sleep(0)
-        standings = await self._links.standings(found)
-        chosen, next_token = pages.page(
-            (one for one in found if state is None or standings[one.id].state is state),
-            key=lambda one: (one.namespace, one.pod_name, one.strategy_id, one.id),
-            size=size,
-            token=token,
-        )
+        page = pages.Page[_Read](key=lambda read: _order(read[0]), size=size, token=token)
+        counts = collections.Counter[str]()
+        uids = tuple(uids)  # pods come and go while others have their turn
+        read = await self._links.reader({pod.node for pod in map(self._world.pod_by_uid, uids) if pod is not None})
+        for some in batches.of(uids, size=_AT_ONCE):
+            found = [
+                (one, read(one))
+                for uid in some
+                for one in self._world.intents_of_pod(uid).values()
+                if wanted(one) and may_see(one)
+            ]
+            counts.update(its.state.value for _, its in found)
+            page.add((one, its) for one, its in found if state is None or its.state is state)
+            await asyncio.sleep(0)
+        chosen, next_token = page.finish()
         return intent_pb2.ListIntentsResponse(
-            intents=[convert.intent(one, standings[one.id]) for one in chosen],
+            intents=[convert.intent(one, its) for one, its in chosen],
             next_page_token=next_token,
-            state_counts=collections.Counter(its.state.value for its in standings.values()),
+            state_counts=counts,
         )
+
+
+def _order(one: intent.Intent) -> pages.Key:
+    return one.namespace, one.pod_name, one.strategy_id, one.id
 
 
 def _event(event: progresses.Event) -> intent_pb2.WatchIntentsResponse:

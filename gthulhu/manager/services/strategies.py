@@ -129,7 +129,7 @@ class StrategyService(strategy_pb2_grpc.StrategyServiceServicer):
             value = dataclasses.replace(
                 value, id=replaced.id, creator_id=replaced.creator_id, created_at=replaced.created_at
             )
-        return _preview(trial.run(self._world, value))
+        return _preview(await trial.run(self._world, value))
 
     def _written(
         self, caller: access.Principal, message: strategy_pb2.ScheduleStrategy, *, strategy_id: str
@@ -191,7 +191,7 @@ class StrategyService(strategy_pb2_grpc.StrategyServiceServicer):
     async def _stored(self, value: strategy.Strategy) -> strategy_pb2.ScheduleStrategy:
         await settling.settle(self._world, self._store)
         shown = self._shown(value)
-        shown.warnings.extend(trial.run(self._world, value).warnings)
+        shown.warnings.extend((await trial.run(self._world, value)).warnings)
         return shown
 
     def _named(self, value: strategy.Strategy, caller: access.Principal) -> strategy.Strategy | None:

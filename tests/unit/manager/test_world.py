@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import datetime
+from collections.abc import AsyncIterator
 
 from gthulhu.common import clock as clocks
 from gthulhu.manager.distribution import world as worlds
@@ -267,3 +268,32 @@ async def test_waiting_ends_when_the_revision_is_there_or_the_time_is_over() -> 
         assert not waiting.done()
         fixture.store(user=dataclasses.replace(user(), email="ada@example.com"))
     assert waiting.result()
+
+
+class OnceInventory:
+    """Everything at once, then nothing more."""
+
+    source = "once"
+
+    def __init__(self, *pods: Pod) -> None:
+        self._pods = pods
+
+    async def watch(self) -> AsyncIterator[inventories.InventoryChange]:
+        yield inventories.InventoryChange(version=2, pods=self._pods, nodes=(), complete=True)
+        await asyncio.Event().wait()
+
+
+async def test_much_at_once_is_taken_in_by_parts_and_counts_as_known_with_the_last_of_them() -> None:
+    many = tuple(pod(f"web-{number}") for number in range(5_000))
+    world = Fixture().world
+    following = asyncio.create_task(world._follow_inventory(OnceInventory(*many)))
+    seen = set()
+    try:
+        async with asyncio.timeout(5):
+            while world.inventory_version < 2:
+                await asyncio.sleep(0)
+                seen.add(len(world.pods()))
+    finally:
+        following.cancel()
+    assert len(seen) >= 10, "others had their turn again and again"
+    assert len(world.pods()) == 5_000

@@ -1,5 +1,6 @@
 """Following how far intents have come: once for all who watch, and never more than is kept."""
 
+import asyncio
 import contextlib
 import datetime
 import pathlib
@@ -138,3 +139,22 @@ async def test_who_reads_too_slowly_is_told_so(it: Fixture) -> None:
         with pytest.raises(errors.UnavailableError) as caught:
             await anext(events)
     assert caught.value.reason == "WATCH_LOST"
+
+
+async def test_who_goes_while_it_is_read_takes_nothing_from_the_others(it: Fixture) -> None:
+    it.pods("p1")
+    staying = it.progress.watch(everything)
+    assert (await until_synced(staying))[0] == ["p1"]
+    it.pods("p1", "p2")
+    going = asyncio.create_task(anext(it.progress.watch(everything)))
+    for _ in range(100):
+        if not it.progress._touched and it.progress._reading.locked():
+            break
+        await asyncio.sleep(0)
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    event = await anext(staying)
+    assert event is not None
+    assert event.entry is not None
+    assert event.entry.intent.pod_name == "p2"
