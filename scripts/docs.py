@@ -22,6 +22,7 @@ from gthulhu.common import config
 from gthulhu.manager import config as manager_config
 from gthulhu.manager import metrics as manager_metrics
 from gthulhu.manager.distribution import sessions, world
+from gthulhu.manager.services import attempts
 from gthulhu.manager.store import sqlite
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -117,7 +118,8 @@ def metrics() -> str:
     view = world.World(clock=clock, denied_namespaces=())
     store = sqlite.SqliteStore(pathlib.Path("unused"), clock=clock)
     held = sessions.Sessions(view=view, store=store, clock=clock, replica="", settings=sessions.Settings())
-    manager = manager_metrics.Exposition(version="", replica="", view=view, held=held)
+    tries = attempts.Attempts(allowed=1, clock=clock)
+    manager = manager_metrics.Exposition(version="", replica="", view=view, held=held, store=store, tries=tries)
     return METRICS.format(agent=exposition.reference(), manager=manager_metrics.reference(manager))
 
 

@@ -19,7 +19,7 @@ from gthulhu.common.identity import pki, tls, tokens
 from gthulhu.manager import config as configs
 from gthulhu.manager import lifecycle
 from gthulhu.manager import metrics as expositions
-from gthulhu.manager.distribution import admission, links, progress, samples, sessions, world
+from gthulhu.manager.distribution import admission, leftovers, links, progress, samples, sessions, world
 from gthulhu.manager.inventory import base as inventories
 from gthulhu.manager.inventory import file
 from gthulhu.manager.services import (
@@ -61,9 +61,6 @@ from gthulhu.v1 import (
 
 Manager = lifecycle.Manager
 
-_ADMITTED_PER_SECOND = 200
-"""Sessions that may begin: a handshake costs 1.7 ms of CPU, its first delta some more."""
-_ADMITTED_AT_ONCE = 400
 _ENROLLED_PER_SECOND = 50
 """Agents that may show a token to enrol with: a question to Kubernetes, or a write to the store, each."""
 _ENROLLED_AT_ONCE = 200
@@ -91,6 +88,8 @@ def build_manager(
     store = store or _store(config, clock)
     inventory = inventory or _inventory(config, clock)
     ring = _key_ring(config)
+    kept = samples.Samples(store=store, clock=clock)
+    tries = attempts.Attempts(allowed=config.passwords.failures, clock=clock)
     view = world.World(clock=clock, denied_namespaces=config.inventory.denied_namespaces)
     replica = f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
     registry = sessions.Sessions(
@@ -102,6 +101,8 @@ def build_manager(
             quiet=config.distribution.debounce_quiet_ms / 1000,
             longest=config.distribution.debounce_max_ms / 1000,
             lease=config.distribution.lease_seconds,
+            age=config.distribution.session_minutes * 60,
+            check_every=config.distribution.digest_seconds,
         ),
     )
     known_agents = peers.Agents(
@@ -123,11 +124,16 @@ def build_manager(
             inventory=inventory,
             world=view,
             sessions=registry,
-            exposition=expositions.Exposition(version=release.version(), replica=replica, view=view, held=registry),
-            services=(
-                *_agent_services(config, view=view, store=store, registry=registry, known=known_agents, clock=clock),
-                *_user_services(config, view=view, store=store, ring=ring, hasher=hasher, clock=clock),
+            exposition=expositions.Exposition(
+                version=release.version(), replica=replica, view=view, held=registry, store=store, tries=tries
             ),
+            services=(
+                *_agent_services(
+                    config, view=view, store=store, registry=registry, kept=kept, known=known_agents, clock=clock
+                ),
+                *_user_services(config, view=view, store=store, ring=ring, hasher=hasher, tries=tries, clock=clock),
+            ),
+            background=(kept.run, leftovers.Leftovers(view=view, store=store, clock=clock).run),
             enrollment=_enrollment(config, store=store, ring=ring, clock=clock),
             interceptors=(
                 contexts.ContextInterceptor(trust_domain=config.identity.trust_domain),
@@ -151,11 +157,11 @@ def _agent_services(
     view: world.World,
     store: stores.Store,
     registry: sessions.Sessions,
+    kept: samples.Samples,
     known: peers.Agents,
     clock: clocks.Clock,
 ) -> Sequence[lifecycle.Service]:
     """Return what agents stream to, and what shows what they streamed."""
-    kept = samples.Samples()
     linked = links.Links(store=store, clock=clock)
     return (
         (
@@ -164,14 +170,23 @@ def _agent_services(
             session.SessionService(
                 registry=registry,
                 agents=known,
-                gate=admission.Admission(per_second=_ADMITTED_PER_SECOND, burst=_ADMITTED_AT_ONCE, clock=clock),
+                gate=admission.Admission(
+                    per_second=config.distribution.sessions_per_second,
+                    burst=config.distribution.sessions_at_once,
+                    clock=clock,
+                ),
                 clock=clock,
             ),
         ),
         (
             "gthulhu.v1.MetricService",
             metric_pb2_grpc.add_MetricServiceServicer_to_server,
-            metrics.MetricService(kept=kept, agents=known, clock=clock),
+            metrics.MetricService(
+                kept=kept,
+                agents=known,
+                clock=clock,
+                interval=datetime.timedelta(seconds=config.distribution.metric_seconds),
+            ),
         ),
         (
             "gthulhu.v1.ClusterService",
@@ -202,11 +217,11 @@ def _user_services(
     store: stores.Store,
     ring: tokens.KeyRing,
     hasher: passwords.Passwords,
+    tries: attempts.Attempts,
     clock: clocks.Clock,
 ) -> Sequence[lifecycle.Service]:
     """Return what users change, and look at."""
     people = accounts.Accounts(store=store, world=view, clock=clock)
-    tries = attempts.Attempts(allowed=config.passwords.failures, clock=clock)
     return (
         (
             "gthulhu.v1.AuthService",

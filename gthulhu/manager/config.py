@@ -156,6 +156,16 @@ class Distribution(config.Section):
     """But after so long at the latest."""
     lease_seconds: Annotated[int, annotated_types.Interval(ge=3, le=600)] = 10
     """A session whose replica has not renewed it for so long counts as gone."""
+    sessions_per_second: Annotated[int, annotated_types.Interval(ge=1, le=100_000)] = 200
+    """How many may begin: each costs some milliseconds of CPU; agents that are refused come back later."""
+    sessions_at_once: Annotated[int, annotated_types.Interval(ge=1, le=100_000)] = 400
+    """So many may begin together, where there was quiet before."""
+    session_minutes: Annotated[int, annotated_types.Interval(ge=1, le=24 * 60)] = 60
+    """An agent is asked to reconnect after so long, or up to a fifth earlier: new replicas get their share."""
+    digest_seconds: Annotated[int, annotated_types.Interval(ge=1, le=3600)] = 60
+    """How often an agent without changes is told what it should hold, so that it can compare."""
+    metric_seconds: Annotated[float, annotated_types.Interval(ge=0.1, le=3600)] = 5.0
+    """How often agents are asked for a sample: what a person who watches expects."""
 
 
 class Gateway(config.Section):

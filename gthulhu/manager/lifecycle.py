@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import logging
 import types
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Self
 
 import grpc
@@ -54,6 +54,8 @@ class Parts:
     """Served beside the others, and on a listener of its own to agents that have no certificate yet."""
     interceptors: Sequence[grpc.aio.ServerInterceptor]
     """The outermost first."""
+    background: Sequence[Callable[[], Coroutine[object, object, None]]]
+    """What runs beside them."""
     prepare: Callable[[], Awaitable[None]]
     """Makes, in the opened store, what has to be there before anybody may call."""
     close: Callable[[], None]
@@ -119,6 +121,7 @@ class Manager:
             parts.world.run(store=parts.store, inventory=parts.inventory),
             parts.sessions.run(),
             self._follow_health(checks),
+            *(begin() for begin in parts.background),
         ):
             stack.callback(tasks.create_task(work).cancel)
         if probed is not None:

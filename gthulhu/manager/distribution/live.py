@@ -9,7 +9,7 @@ from gthulhu.common import clock as clocks
 from gthulhu.common import errors
 from gthulhu.manager.distribution import delta as deltas
 from gthulhu.manager.distribution import session as sessions
-from gthulhu.manager.distribution import waiting, world
+from gthulhu.manager.distribution import tally, waiting, world
 from gthulhu.manager.domain import intent as intents
 from gthulhu.manager.store import base
 
@@ -27,21 +27,6 @@ class Farewell:
     """The agent is to go and reconnect."""
 
 
-@dataclasses.dataclass(slots=True, kw_only=True)
-class Counts:
-    """What has happened on this replica since its start."""
-
-    opened: int = 0
-    """Sessions."""
-    deltas: int = 0
-    intents: int = 0
-    """In those deltas."""
-    acknowledged: int = 0
-    """Deltas."""
-    rejected: int = 0
-    """Intents."""
-
-
 class Live:
     """One open session: the service reads and writes its stream, the registry tells it what happens."""
 
@@ -55,7 +40,7 @@ class Live:
         expires_at: datetime.datetime,
         age: float,
         changed: Callable[["Live"], None],
-        counts: "Counts",
+        counts: tally.Counts,
     ) -> None:
         """Begin.
 
@@ -247,6 +232,7 @@ class Live:
         if isinstance(message, sessions.Transfer):
             self._counts.deltas += 1
             self._counts.intents += len(message.delta.set)
+            self._counts.sizes.observe(len(message.delta.set) + len(message.delta.removed))
         if was_behind and not self.behind:
             self._changed(self)
         return message

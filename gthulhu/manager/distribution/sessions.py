@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from gthulhu.common import clock as clocks
 from gthulhu.common import errors
-from gthulhu.manager.distribution import debounce, ledger, session, waiting, world
+from gthulhu.manager.distribution import debounce, ledger, session, tally, waiting, world
 from gthulhu.manager.distribution import delta as deltas
 from gthulhu.manager.distribution import live as lives
 from gthulhu.manager.store import base
@@ -72,18 +72,14 @@ class Sessions:
         self._ledger = ledger.Ledger(store=store, clock=clock, lease=settings.lease)
         self._live: dict[str, lives.Live] = {}
         self._rejected: dict[str, tuple[str, dict[str, str]]] = {}
-        self.counts = lives.Counts()
+        self.counts = tally.Counts()
+        self.convergence = tally.Convergence(clock=clock)
         self._draining = False
         self._empty = asyncio.Event()
         view.subscribe(self._changed)
 
     def __len__(self) -> int:
         return len(self._live)
-
-    @property
-    def behind(self) -> int:
-        """Sessions that have not acknowledged all that is wanted."""
-        return sum(1 for one in list(self._live.values()) if one.behind)
 
     async def run(self) -> None:
         """Keep leases and store reports, until cancelled."""
@@ -115,6 +111,7 @@ class Sessions:
             if live.rejected:
                 self._rejected[hello.node] = (hello.agent_version, live.rejected)
             self._ledger.closed(live)
+            self.convergence.note(live, behind=False)
 
     async def drain(self) -> None:
         """Take no more sessions, ask every agent to go, and return when they have gone or had their time."""
@@ -124,6 +121,10 @@ class Sessions:
         if self._live:
             self._empty.clear()
             await waiting.event_or_time(self._empty, clock=self._clock, seconds=self._settings.leave)
+
+    def _moved(self, live: lives.Live) -> None:
+        self._ledger.changed(live)
+        self.convergence.note(live, behind=live.behind)
 
     def _changed(self, nodes: frozenset[str]) -> None:
         for node in nodes & self._live.keys():
@@ -161,7 +162,7 @@ class Sessions:
             clock=self._clock,
             expires_at=expires_at,
             age=self._settings.age * (1 - self._settings.age_jitter * random.random()),  # noqa: S311 - spreads load
-            changed=self._ledger.changed,
+            changed=self._moved,
             counts=self.counts,
         )
         live.forget(await self._ledger.orphans(node=hello.node, known=self._view.intents_of(hello.node).keys()))
@@ -172,6 +173,7 @@ class Sessions:
             older.end(lives.replaced())
         self._live[hello.node] = live
         self._ledger.opened(live)
+        self.convergence.note(live, behind=live.behind)
         self.counts.opened += 1
         if self._draining:
             live.drain(within=self._settings.leave)

@@ -33,6 +33,8 @@ class Attempts:
         """Take how many failures in a row are no reason to lock yet, plus one: the one that is."""
         self._allowed = allowed
         self._clock = clock
+        self.failed = 0
+        """Attempts that failed since the start."""
         self._records: collections.OrderedDict[tuple[str, str], _Record] = collections.OrderedDict()
 
     @contextlib.asynccontextmanager
@@ -50,6 +52,7 @@ class Attempts:
                 yield
             except (errors.UnauthenticatedError, errors.InvalidInputError):
                 record.failures += 1
+                self.failed += 1
                 record.failed_at = self._clock.monotonic()
                 raise
             record.failures = 0

@@ -4,12 +4,12 @@ import datetime
 
 from google.protobuf import duration_pb2
 
-from gthulhu.manager.distribution import samples
+from gthulhu.manager.domain.sample import Sample
 from gthulhu.manager.services import convert
 from gthulhu.v1 import cluster_pb2, metric_pb2
 
 
-def message(sample: samples.Sample, *, now: datetime.datetime, with_pods: bool = True) -> cluster_pb2.NodeMetrics:
+def message(sample: Sample, *, now: datetime.datetime, with_pods: bool = True) -> cluster_pb2.NodeMetrics:
     """Return a sample with its age, which counts from when this manager got it."""
     age = duration_pb2.Duration()
     age.FromTimedelta(max(now - sample.received_at, datetime.timedelta()))

@@ -9,21 +9,23 @@ from google.protobuf import duration_pb2
 from gthulhu.common import clock as clocks
 from gthulhu.common import errors
 from gthulhu.manager.distribution import samples, waiting
+from gthulhu.manager.domain import sample
 from gthulhu.manager.services import peers
 from gthulhu.v1 import metric_pb2, metric_pb2_grpc
-
-_INTERVAL_SECONDS = 5
-"""How often agents are asked to send a sample: what a person who watches expects."""
 
 
 class MetricService(metric_pb2_grpc.MetricServiceServicer):
     """See the schema."""
 
-    def __init__(self, *, kept: samples.Samples, agents: peers.Agents, clock: clocks.Clock) -> None:
-        """Keep samples of agents that prove which node they are on."""
+    def __init__(
+        self, *, kept: samples.Samples, agents: peers.Agents, clock: clocks.Clock, interval: datetime.timedelta
+    ) -> None:
+        """Keep samples of agents that prove which node they are on, and ask them for one in every interval."""
         self._kept = kept
         self._agents = agents
         self._clock = clock
+        self._interval = duration_pb2.Duration()
+        self._interval.FromTimedelta(interval)
 
     async def StreamMetrics(  # noqa: N802 - the schema's name
         self,
@@ -32,8 +34,11 @@ class MetricService(metric_pb2_grpc.MetricServiceServicer):
     ) -> None:
         """See the schema."""
         agent = self._agents.identify(context)
-        await context.write(metric_pb2.StreamMetricsResponse(interval=duration_pb2.Duration(seconds=_INTERVAL_SECONDS)))
-        await waiting.first(self._take(requests, context, agent), self._expire(agent))
+        await context.write(metric_pb2.StreamMetricsResponse(interval=self._interval))
+        try:
+            await waiting.first(self._take(requests, context, agent), self._expire(agent))
+        finally:
+            self._kept.forget(agent.node)
 
     async def _take(
         self,
@@ -57,17 +62,17 @@ class MetricService(metric_pb2_grpc.MetricServiceServicer):
         raise errors.UnauthenticatedError("TOKEN_EXPIRED", "the token or the certificate is over")
 
 
-def _sample(message: metric_pb2.StreamMetricsRequest, *, received_at: datetime.datetime) -> samples.Sample:
+def _sample(message: metric_pb2.StreamMetricsRequest, *, received_at: datetime.datetime) -> sample.Sample:
     fields = message.metric_set.DESCRIPTOR.fields
     has_set = message.HasField("metric_set")
-    return samples.Sample(
+    return sample.Sample(
         node=message.node,
         taken_at=message.time.ToDatetime(tzinfo=datetime.UTC) if message.HasField("time") else received_at,
         received_at=received_at,
         source=message.source,
         scheduler={field.name: getattr(message.metric_set, field.name) for field in fields} if has_set else {},
         pods=tuple(
-            samples.PodSample(
+            sample.PodSample(
                 uid=pod.pod_id,
                 run_ns=pod.run_ns,
                 wait_ns=pod.wait_ns,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gthulhu.common import errors
-from gthulhu.manager.distribution import debounce, live, session, waiting, world
+from gthulhu.manager.distribution import debounce, live, session, tally, waiting, world
 from gthulhu.manager.store import base
 
 START = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
@@ -63,7 +63,7 @@ async def one(clock: SteppedClock) -> live.Live:
         expires_at=START + datetime.timedelta(seconds=600),
         age=3600.0,
         changed=lambda _: None,
-        counts=live.Counts(),
+        counts=tally.Counts(),
     )
 
 

@@ -150,7 +150,7 @@ async def serve(
     world = worlds.World(clock=clock, denied_namespaces=["kube-system"])
     inventory = MemoryInventory(*pods, nodes=nodes)
     reader = links.Links(store=store, clock=clock)
-    kept = samples.Samples()
+    kept = samples.Samples(store=store, clock=clock)
     server = channels.create_server(
         [
             context.ContextInterceptor(trust_domain="test"),

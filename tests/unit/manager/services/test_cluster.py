@@ -13,7 +13,7 @@ import pytest
 from gthulhu.common import clock as clocks
 from gthulhu.common.grpc import channel as channels
 from gthulhu.common.identity import pki, tls, tokens
-from gthulhu.manager.distribution import samples
+from gthulhu.manager.domain import sample
 from gthulhu.manager.domain.pod import Pod
 from gthulhu.v1 import cluster_pb2 as pb
 from gthulhu.v1 import node_pb2, node_pb2_grpc, strategy_pb2, system_pb2
@@ -237,7 +237,7 @@ async def test_metrics_have_their_age(it: served.Served) -> None:
         await it.cluster.GetNodeMetrics(pb.GetNodeMetricsRequest(node="a"), **it.as_user("admin"))
     taken = clocks.SystemClock().now() - datetime.timedelta(seconds=60)
     it.samples.add(
-        samples.Sample(node="a", taken_at=taken, received_at=taken, source="kernel", scheduler={"nr_queued": 1 << 63})
+        sample.Sample(node="a", taken_at=taken, received_at=taken, source="kernel", scheduler={"nr_queued": 1 << 63})
     )
     one = await it.cluster.GetNodeMetrics(pb.GetNodeMetricsRequest(node="a"), **it.as_user("admin"))
     assert (one.node, one.source, one.metric_set.nr_queued) == ("a", "kernel", 1 << 63)
