@@ -191,6 +191,21 @@ local function collect(handle)
   return body, headers
 end
 
+-- Keeps from gRPC what is no metadata (values beyond ASCII), and from REST clients what only gRPC's own may say.
+function envoy_on_request(handle)
+  local rest = handle:filterContext():get("rpc")
+  local headers, unwanted = handle:headers(), {}
+  for name, value in pairs(headers) do
+    local of_grpc = rest and (sub(name, 1, 5) == "grpc-" or sub(name, -4) == "-bin")
+    if byte(name) ~= 58 and (of_grpc or find(value, "[^ -~]")) then -- 58 is the colon of :path and its like
+      unwanted[#unwanted + 1] = name
+    end
+  end
+  for _, name in ipairs(unwanted) do
+    headers:remove(name)
+  end
+end
+
 function envoy_on_response(handle)
   local context = handle:filterContext()
   if not context:get("rpc") then

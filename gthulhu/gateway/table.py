@@ -17,8 +17,6 @@ _PAGE_POLICY = (
     "form-action 'none'; frame-ancestors 'none'"
 )
 _PAGES = ("/swagger/", "/ui/")
-_OF_GRPC = ({"prefix": "grpc-"}, {"suffix": "-bin"})
-"""Headers that mean something to gRPC: a REST client's would reach it beside those that the transcoder makes."""
 _NO_LIMIT = {"timeout": "0s", "idle_timeout": "0s"}
 
 
@@ -83,10 +81,6 @@ def _rest(route: routes.Route, settings: options.Options) -> envoy.Config:
             "envoy.filters.http.lua": envoy.typed(
                 "extensions.filters.http.lua.v3.LuaPerRoute", filter_context=_context(route)
             ),
-            "envoy.filters.http.header_mutation": envoy.typed(
-                "extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
-                mutations={"request_mutations": [{"remove_on_match": {"key_matcher": one}} for one in _OF_GRPC]},
-            ),
         },
     }
 
@@ -113,12 +107,7 @@ def _context(route: routes.Route) -> envoy.Config:
 
 
 def _pages() -> Iterator[envoy.Config]:
-    for path, target in (
-        ("/", "/ui/"),
-        ("/ui", "/ui/"),
-        ("/swagger", "/swagger/"),
-        ("/swagger/", "/swagger/index.html"),
-    ):
+    for path, target in (("/", "/ui/"), ("/ui", "/ui/"), ("/swagger", "/swagger/")):
         redirect = {"path_redirect": target, "response_code": "FOUND"}
         yield _untranscoded({"match": {"path": path, **_get()}, "redirect": redirect})
     headers = {
