@@ -42,6 +42,16 @@ async def test_no_page_needs_inline_scripts() -> None:
         assert not re.search(r"<script>|\son\w+=", assets.path(page).read_text(encoding="utf-8"))
 
 
+async def test_the_password_is_masked_and_may_be_pasted() -> None:
+    page = assets.path("gateway/ui/index.html").read_text(encoding="utf-8")
+    fields = re.findall(r'<input[^>]*name="\w*[pP]assword"[^>]*>', page)
+
+    assert len(fields) >= 3
+    assert all('type="password"' in field and 'autocomplete="' in field for field in fields)
+    for script in assets.path("gateway/ui").glob("*.js"):
+        assert not re.search(r"[\"']paste[\"']|onpaste", script.read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize(
     ("path", "target"),
     [("/", "/ui/"), ("/ui", "/ui/"), ("/swagger", "/swagger/")],

@@ -120,6 +120,15 @@ async def test_a_permission_is_needed_and_enough(api: Api) -> None:
     await api.roles.ListPermissions(role_pb2.ListPermissionsRequest(), metadata=metadata)
 
 
+async def test_a_refusal_is_in_the_log(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    await api.add_user("vera", "viewer")
+    await raises(api.users.ListUsers(USERS, metadata=await api.as_user("vera", PASSWORD)), "PERMISSION_DENIED")
+    [record] = [one for one in caplog.records if one.name.endswith("authorization")]
+    assert record.getMessage() == (
+        "/gthulhu.v1.UserService/ListUsers refused to 'vera': this needs the permission user.read"
+    )
+
+
 async def test_a_role_that_changes_is_felt_on_the_next_call(api: Api) -> None:
     user = await api.add_user("vera")
     metadata = await api.as_user("vera", PASSWORD)
