@@ -110,6 +110,7 @@ class Manager:
         await parts.prepare()
         checks = health.aio.HealthServicer()
         await checks.set(_LIVE, health_pb2.HealthCheckResponse.SERVING)
+        await checks.set(health.OVERALL_HEALTH, health_pb2.HealthCheckResponse.NOT_SERVING)  # not before it is synced
         server = self._listen(checks)
         enrolling = self._listen_for_enrollment()
         probed = self._listen_for_probes(checks)
