@@ -74,7 +74,8 @@ class Identity(config.Section):
     folder: pathlib.Path = pathlib.Path("pki")
     """Holds ca.crt, agent.crt, agent.key and node.token; below the state folder unless absolute."""
     ca_file: pathlib.Path | None = None
-    """PEM: whom to trust when there is no ca.crt in `folder` yet, and besides it when enrolling."""
+    """PEM: whom to trust when there is no ca.crt in `folder` yet, and besides it when enrolling. Like the two below it
+    lies below the state folder unless absolute."""
     join_token_file: pathlib.Path | None = None
     """A one-time token of `gthulhu pki join-token`, to enrol with; renewed by the certificate from then on."""
     service_account_token_file: pathlib.Path | None = None

@@ -221,16 +221,24 @@ class Enrollment:
 
 def of_config(config: configs.AgentConfig, *, clock: clocks.Clock) -> Enrollment | None:
     """Return what keeps the agent's identity fresh; None where somebody else does."""
-    if config.identity.join_token_file is None and config.identity.service_account_token_file is None:
+    join_token, service_account_token, ca = (
+        config.path(path) if path else None
+        for path in (
+            config.identity.join_token_file,
+            config.identity.service_account_token_file,
+            config.identity.ca_file,
+        )
+    )
+    if join_token is None and service_account_token is None:
         return None
     place = Place(
         folder=config.path(config.identity.folder), node=config.node.name, trust_domain=config.identity.trust_domain
     )
-    trusted = (place.ca, config.identity.ca_file) if config.identity.ca_file else (place.ca,)
+    trusted = (place.ca, ca) if ca else (place.ca,)
     return Enrollment(
         place=place,
-        join_token_file=config.identity.join_token_file,
-        service_account_token_file=config.identity.service_account_token_file,
+        join_token_file=join_token,
+        service_account_token_file=service_account_token,
         open_anonymous=lambda: channel.open_channel(
             config.manager.enrollment_address,
             tls.anonymous_channel_credentials(*trusted),
