@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STATE ?= $(HOME)/.local/state/gthulhu
 
-.PHONY: help setup demo up test lint format proto docs bpf build image bench bench-kernel fuzz chaos test-kernel clean
+.PHONY: help setup setup-tests demo up test lint format proto docs bpf build image bench bench-kernel fuzz chaos test-kernel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,10 @@ demo: setup ## Show the whole path at work on two real processes, then clean up
 up: setup ## Run manager, agent and gateway in the foreground (ARGS="--nodes 3" simulates more agents)
 	@$(BIN)/gthulhu up --state-dir "$(STATE)" $(ARGS)
 
-test: setup ## Run all tests; what was skipped, and why, is listed at the end
+setup-tests: ## Make .venv, and install Chromium where it can
+	@scripts/setup.sh tests
+
+test: setup-tests ## Run all tests; what was skipped, and why, is listed at the end
 	@$(BIN)/pytest -m "not long"
 
 lint: setup ## Run every check of code, schema, configuration and documentation

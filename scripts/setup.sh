@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Make .venv with the package, its dependencies and the development tools; when nothing has changed, do nothing.
 #
-# Everything comes from pip but the interpreter itself. Where Debian or Ubuntu have split `ensurepip` off the
-# interpreter, pip cannot help: then python3-venv is installed by apt, by root, and only then.
+# Everything comes from pip but two things, which are installed by apt, by root, and only where they are missing:
+# - python3-venv, where Debian or Ubuntu have split `ensurepip` off the interpreter;
+# - with the argument `tests`, Chromium for tests/browser: no wheel has a browser, and playwright's own is downloaded
+#   from a server of its makers. Without it those tests are skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,6 +15,16 @@ done
 if [[ -z $python ]] || ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     echo "setup: needs Python 3.11 or later (PYTHON=/path/to/python3 names one)" >&2
     exit 1
+fi
+
+if [[ ${1:-} == tests ]] && ! command -v chromium >/dev/null; then
+    if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+        echo "setup: installing chromium by apt for tests/browser, because no wheel has a browser"
+        { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 ||
+            echo "setup: apt could not install chromium: tests/browser will be skipped" >&2
+    else
+        echo "setup: no chromium: tests/browser will be skipped" >&2
+    fi
 fi
 
 wanted=$({ "$python" --version; cat setup.cfg; echo "$PWD"; } | sha256sum)

@@ -14,8 +14,9 @@ function keep(tokens) {
 
 export class ApiError extends Error {
   constructor(status, body) {
-    const fields = (body.fields ?? []).map(({ field, description }) => `\n${field}: ${description}`);
-    super((body.error ?? `the server answered ${status}`) + fields.join(""));
+    const text = body.error ?? `the server answered ${status}`;
+    const others = (body.fields ?? []).filter(({ field }) => !text.includes(field));
+    super([text, ...others.map(({ field, description }) => `${field}: ${description}`)].join("\n"));
     this.status = status;
     this.code = body.code ?? "";
   }

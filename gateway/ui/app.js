@@ -37,18 +37,37 @@ function row(...cells) {
     const place = line.insertCell();
     if (cell instanceof Node) place.append(cell);
     else place.textContent = cell;
-    if (/^[A-Z_]+$/.test(cell)) place.className = cell;
   }
   return line;
 }
 
-function button(text, action) {
-  const made = document.createElement("button");
+function element(name, text, className = "") {
+  const made = document.createElement(name);
   made.textContent = text;
-  made.type = "button";
-  made.addEventListener("click", () => attempt(action));
+  made.className = className;
   return made;
 }
+
+const state = (name) => element("span", name, `state ${name}`);
+
+function button(text, action) {
+  const made = element("button", text);
+  made.type = "button";
+  made.addEventListener("click", async () => {
+    made.disabled = true;
+    await attempt(action);
+    made.disabled = false;
+  });
+  return made;
+}
+
+// Puts rows into a table, and how many there are above it.
+function fill(id, rows) {
+  $(`#${id} tbody`).replaceChildren(...rows);
+  count(id, rows.length);
+}
+
+const count = (id, number) => { $(`#count-${id}`).textContent = number; };
 
 const labels = (strategy) =>
   strategy.labelSelectors.map(({ key, value }) => (value ? `${key}=${value}` : key)).join(", ") || "all pods";
@@ -66,13 +85,13 @@ async function all(path, key) {
 
 async function showStrategies() {
   const strategies = await all("/api/v1/strategies", "strategies");
-  $("#strategies tbody").replaceChildren(...strategies.map((strategy) => row(
+  fill("strategies", strategies.map((strategy) => row(
     `${strategy.strategyNamespace}/${strategy.name}`,
     `${labels(strategy)} in ${strategy.k8sNamespace.join(", ") || "all namespaces"}`,
     strategy.commandRegex || "every process",
     strategy.priority ?? 10,
     slice(strategy.executionTime),
-    strategy.state,
+    state(strategy.state),
     strategy.matchedPods,
     button("Delete", async () => {
       if (!confirm(`Delete ${strategy.name}?`)) return;
@@ -84,36 +103,76 @@ async function showStrategies() {
 
 async function showNodes() {
   const { nodes } = await call("GET", "/api/v1/nodes");
-  $("#nodes tbody").replaceChildren(...nodes.map((node) =>
-    row(node.name, node.state, node.enforcer, node.pods, node.intents, node.agentVersion)));
+  fill("nodes", nodes.map((node) =>
+    row(node.name, state(node.state), node.enforcer, node.pods, node.intents, node.agentVersion)));
 }
 
-// Follows intents, from where it was when the stream ends.
+// A table of intents that changes one by one, in the order of namespaces and pods.
+class Intents {
+  #rows = new Map();
+  #body = $("#intents tbody");
+
+  constructor() { fill("intents", []); }
+
+  keep(ids) {
+    for (const id of [...this.#rows.keys()]) if (!ids.has(id)) this.remove(id);
+  }
+
+  remove(id) {
+    this.#rows.get(id)?.remove();
+    this.#rows.delete(id);
+    count("intents", this.#rows.size);
+  }
+
+  put(intent) {
+    this.#rows.get(intent.id)?.remove();
+    const pod = `${intent.k8sNamespace}/${intent.podName}`;
+    const notes = [intent.stateReason, intent.supersededBy && `by ${intent.supersededBy}`, ...intent.limits];
+    const line = row(pod, intent.nodeID, intent.commandRegex || "every process", intent.priority, state(intent.state),
+      intent.appliedProcesses, intent.appliedThreads, notes.filter(Boolean).join(", "));
+    line.dataset.key = `${pod} ${intent.id}`;
+    this.#body.insertBefore(line, this.#after(line.dataset.key));
+    this.#rows.set(intent.id, line);
+    count("intents", this.#rows.size);
+  }
+
+  // The first row behind a key: rows are sorted, so halves are enough.
+  #after(key) {
+    const { rows } = this.#body;
+    let [low, high] = [0, rows.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (rows[middle].dataset.key < key) low = middle + 1;
+      else high = middle;
+    }
+    return rows[low] ?? null;
+  }
+}
+
+function live(text, on = false) {
+  $("#live").textContent = text;
+  $("#live").classList.toggle("on", on);
+}
+
+// Follows intents; a stream that has ended is begun anew, and what is gone meanwhile goes when all have come.
 async function follow(signal) {
-  const rows = new Map();
-  const body = $("#intents tbody");
-  body.replaceChildren();
-  for (let since = ""; !signal.aborted;) {
+  const intents = new Intents();
+  while (!signal.aborted) {
     try {
-      for await (const { cursor, updated, removedId } of events(`/api/v1/intents/watch?since=${since}`, signal)) {
-        $("#live").textContent = "live";
-        since = encodeURIComponent(cursor);
-        rows.get(updated?.id ?? removedId)?.remove();
-        if (updated) {
-          const notes = [updated.stateReason, updated.supersededBy && `by ${updated.supersededBy}`, ...updated.limits];
-          const line = row(`${updated.k8sNamespace}/${updated.podName}`, updated.nodeID, updated.priority, updated.state,
-            updated.appliedProcesses, updated.appliedThreads, notes.filter(Boolean).join(", "));
-          rows.set(updated.id, line);
-          body.append(line);
-        } else if (removedId) {
-          rows.delete(removedId);
-        }
+      const seen = new Set();
+      for await (const { updated, removedId, synced, error } of events("/api/v1/intents/watch", signal)) {
+        if (error) break; // what it means shows when the stream is asked for again
+        live("live", true);
+        if (updated) intents.put(updated);
+        if (updated) seen.add(updated.id);
+        if (removedId) intents.remove(removedId);
+        if (synced) intents.keep(seen);
       }
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof ApiError && error.status < 500) throw error;
     }
-    $("#live").textContent = "reconnecting …";
+    live("reconnecting …");
     await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
   }
 }
@@ -133,7 +192,7 @@ async function open() {
 function stop() {
   watching?.abort();
   watching = null;
-  $("#live").textContent = "";
+  live("");
 }
 
 function written(form) {
