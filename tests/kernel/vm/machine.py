@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from gthulhu.agent.domain import decision as decisions
 from gthulhu.agent.domain import process as processes
@@ -15,12 +15,12 @@ from gthulhu.agent.enforcement import base
 from gthulhu.agent.kernel import procfs
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
-HOG = "import os, sys\nos.sched_setaffinity(0, {0})\nprint('up', flush=True)\nwhile True: pass"
+HOG = "import os, sys\nos.sched_setaffinity(0, {cpus})\nprint('up', flush=True)\nwhile True: pass"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pod:
-    """One pod's cgroup with one container and one CPU-bound process, all of them on CPU 0."""
+    """One pod's cgroup with one container and one CPU-bound process."""
 
     cgroup: pathlib.Path
     process: "subprocess.Popen[str]"
@@ -50,11 +50,14 @@ class Pods:
         self.root = root
         self.made: list[Pod] = []
 
-    def add(self, name: str) -> Pod:
+    def add(self, name: str, *, cpus: Collection[int] = (0,)) -> Pod:
+        """Make a pod whose process runs on these CPUs."""
         cgroup = self.root / name
         (cgroup / "container").mkdir(parents=True)
         (cgroup / "cgroup.subtree_control").write_text("+cpu")
-        process = subprocess.Popen([sys.executable, "-c", HOG], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOG.format(cpus=set(cpus))], stdout=subprocess.PIPE, text=True
+        )
         assert process.stdout
         assert process.stdout.readline() == "up\n"
         (cgroup / "container" / "cgroup.procs").write_text(str(process.pid))
@@ -88,12 +91,15 @@ def run_ns(pid: int) -> int:
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0])
 
 
-def shares(pods: Sequence[Pod], seconds: float = 3.0) -> list[float]:
-    """Return each pod's part of what they all got, in per cent."""
+def shares(pods: Sequence[Pod], cpu_seconds: float = 2.0) -> list[float]:
+    """Return each pod's part, in per cent, of the next so many seconds of CPU that they get together."""
     before = [run_ns(pod.process.pid) for pod in pods]
-    time.sleep(seconds)
-    used = [run_ns(pod.process.pid) - start for pod, start in zip(pods, before, strict=True)]
-    return [100 * one / sum(used) for one in used]
+
+    def used() -> list[int]:
+        return [run_ns(pod.process.pid) - start for pod, start in zip(pods, before, strict=True)]
+
+    assert eventually(lambda: sum(used()) > cpu_seconds * 1e9, seconds=60)
+    return [100 * one / sum(used()) for one in used()]
 
 
 def run_length_ms(pod: Pod, seconds: float = 2.0) -> float:
