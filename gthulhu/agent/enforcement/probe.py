@@ -29,6 +29,8 @@ def choose_enforcer(config: configs.AgentConfig, *, clock: clocks.Clock) -> base
         ConflictError: `AGENT_RUNNING` where another agent has the node's originals.
     """
     wanted = config.enforcement.enforcer
+    if wanted != "sched_ext":
+        scheduler.unpin(PINS)
     if wanted == "observe":
         return observe.Observe()
     if wanted == "external":

@@ -71,6 +71,11 @@ class _Variables(ctypes.Structure):
     )
 
 
+def unpin(pins: pathlib.Path) -> None:
+    """End a scheduler that an earlier agent has left in the kernel; nothing where there is none."""
+    shutil.rmtree(pins, ignore_errors=True)
+
+
 class Policies:
     """One of the scheduler's two tables of policies."""
 
@@ -147,7 +152,7 @@ class Scheduler:
         if name and pins and self._adopt(library, pins):
             return
         if pins:
-            shutil.rmtree(pins, ignore_errors=True)
+            unpin(pins)
         self._load(library, slice_ns)
 
     def _adopt(self, library: libbpf.Library, pins: pathlib.Path) -> bool:
@@ -214,7 +219,7 @@ class Scheduler:
         """End it, pinned or not."""
         self.close()
         if self._pins:
-            shutil.rmtree(self._pins, ignore_errors=True)
+            unpin(self._pins)
 
 
 _MAPS = {
