@@ -96,12 +96,7 @@ class EnrollmentService(enrollment_pb2_grpc.EnrollmentServiceServicer):
         self, request: enrollment_pb2.EnrollRequest, proof: str | None, key: ec.EllipticCurvePublicKey
     ) -> str:
         if proof is None:
-            peer = contexts.current().peer
-            if peer is None or peer.kind != "agent":
-                raise errors.UnauthenticatedError(
-                    "PROOF_MISSING", "this needs a join token, a service-account token, or an agent's certificate"
-                )
-            return peer.name
+            return self._renewing()
         self._gate.admit()
         if proof == "join_token":
             return await self._joining(request.join_token, key)
@@ -110,6 +105,20 @@ class EnrollmentService(enrollment_pb2_grpc.EnrollmentServiceServicer):
                 "PROOF_UNSUPPORTED", "this manager belongs to no cluster that could say whose token it is"
             )
         return await self._review.node_of(request.service_account_token)
+
+    def _renewing(self) -> str:
+        """Return the node of the caller's certificate.
+
+        In a cluster that is not enough: there the cluster has a say each time, so that a stolen key ends with its pod.
+        """
+        peer = contexts.current().peer
+        if self._review is not None:
+            raise errors.UnauthenticatedError("PROOF_MISSING", "in a cluster this needs a service-account token")
+        if peer is None or peer.kind != "agent":
+            raise errors.UnauthenticatedError(
+                "PROOF_MISSING", "this needs a join token, a service-account token, or an agent's certificate"
+            )
+        return peer.name
 
     async def _joining(self, token: str, key: ec.EllipticCurvePublicKey) -> str:
         """Return the node of a join token, for the first key that it is shown with.
