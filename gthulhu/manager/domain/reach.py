@@ -32,6 +32,15 @@ def may_see_intent(caller: access.Principal, value: strategy.Strategy, *, namesp
     return _allows(access.grants(caller, "schedule_intent.read"), caller, value, namespace)
 
 
+def may_see_considered(caller: access.Principal, value: strategy.Strategy, *, namespace: str) -> bool:
+    """Tell whether a caller may know that a strategy was considered for a pod of a Kubernetes namespace.
+
+    What may not act there has no intent there: it is for those who may see the strategy itself.
+    """
+    acts_there = not value.k8s_namespaces or namespace in value.k8s_namespaces
+    return may_see_intent(caller, value, namespace=namespace) and (acts_there or may_see(caller, value))
+
+
 def _allows(
     policies: tuple[access.Policy, ...], caller: access.Principal, value: strategy.Strategy, namespace: str | None
 ) -> bool:

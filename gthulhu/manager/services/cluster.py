@@ -193,7 +193,7 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
                 denied=self._world.denied_namespaces,
             )
             for value in self._world.strategies()
-            if reach.may_see_intent(caller, value, namespace=pod.namespace)
+            if reach.may_see_considered(caller, value, namespace=pod.namespace)
         ]
         return sorted(
             considered, key=lambda one: (not one.matched, not one.in_force, conflict.precedence(one.strategy))
