@@ -4,6 +4,7 @@ What it does follows the API concepts of Kubernetes' documentation, and what its
 """
 
 import asyncio
+import bisect
 import contextlib
 import enum
 import json
@@ -51,6 +52,8 @@ class ApiServer:
         self.lists = 0
         """Lists that were read to the end."""
         self.pages: list[int] = []
+        self._lists: dict[str, tuple[int, list[Object]]] = {}
+        """What the pages of a resource's list are cut from, and of which version that is."""
         self._news = asyncio.Condition()
         self._stamp = 0
         self._cuts = 0
@@ -147,10 +150,14 @@ class ApiServer:
             return _status(410, "The provided continue parameter is too old")
         # A list is consistent: later pages show what the first one was made of.
         version, start = map(int, position.split(":")) if position else (self.version, 0)
-        state = self._as_of(resource, version)
-        limit = int(request.query.get("limit", "0")) or len(state)
-        items = [state[key] for key in sorted(state)][start : start + limit]
-        rest = len(state) - start - len(items)
+        of_version, everything = self._lists.get(resource, (0, []))
+        if of_version != version:
+            state = self._as_of(resource, version)
+            everything = [state[key] for key in sorted(state)]
+            self._lists[resource] = version, everything
+        limit = int(request.query.get("limit", "0")) or len(everything)
+        items = everything[start : start + limit]
+        rest = len(everything) - start - len(items)
         about = {"resourceVersion": str(version)}
         if rest > 0:
             about["continue"] = f"{version}:{start + len(items)}"
@@ -193,10 +200,9 @@ class ApiServer:
                 await self._spoil(fault, resource, response, since=since)
                 if fault is Fault.GONE_EVENT:
                     return
-            for version, kind, item in self.history[resource]:
-                if version > since:
-                    await _send(response, {"type": kind, "object": item})
-                    since = version
+            for version, kind, item in self._after(resource, since):
+                await _send(response, {"type": kind, "object": item})
+                since = version
             if self._cuts > cuts:
                 raise ConnectionError
             if self._bookmarks > bookmarks:
@@ -205,6 +211,10 @@ class ApiServer:
                 await _send(response, {"type": "BOOKMARK", "object": {"metadata": about}})
             async with self._news:
                 await self._news.wait_for(lambda: self._stamp != stamp)  # noqa: B023 - before the next round
+
+    def _after(self, resource: str, since: int) -> list[tuple[int, str, Object]]:
+        history = self.history[resource]
+        return history[bisect.bisect_right(history, since, key=lambda change: change[0]) :]
 
     async def _spoil(self, fault: Fault, resource: str, response: web.StreamResponse, *, since: int) -> None:
         match fault:
