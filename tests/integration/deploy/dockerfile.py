@@ -11,6 +11,7 @@ import pathlib
 import re
 import shlex
 import shutil
+import ssl
 import string
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -21,13 +22,13 @@ mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$UPPER,workdir=$WORK" "$RO
 mount -t proc proc "$ROOT/proc"
 mount --rbind /dev "$ROOT/dev"
 mount -t tmpfs tmpfs "$ROOT/run"
-touch "$ROOT/etc/resolv.conf"
-mount --bind /etc/resolv.conf "$ROOT/etc/resolv.conf"
-mkdir -p "$ROOT/etc/ssl/certs"
-mount --bind /etc/ssl/certs "$ROOT/etc/ssl/certs"
+cp --remove-destination /etc/resolv.conf "$ROOT/etc/resolv.conf"
+cp "$TRUSTED" "$ROOT/run/trusted.crt"
 exec chroot "$ROOT" /usr/bin/env -i "$@"
 """
-"""Where a machine reaches the network through a proxy with a CA of its own, a build has to trust that too."""
+"""Nothing of this machine is mounted that could be written to: packages' scripts do write where they may."""
+_TRUSTED = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
+"""Where the network is reached through a proxy with a CA of its own, a build has to trust that too."""
 _PRIVATE = ("/usr/bin/unshare", "--mount", "--propagation", "private")
 _DESCRIBING = {"USER": "user", "ENTRYPOINT": "entrypoint", "CMD": "command", "SHELL": "shell"}
 
@@ -60,8 +61,10 @@ class Stage:
             "UPPER": str(self.upper),
             "WORK": str(self.folder / "work"),
             "ROOT": str(self.folder / "root"),
+            "TRUSTED": _TRUSTED,
         }
-        passed = {k: v for k, v in os.environ.items() if k.startswith(("PIP_", "SSL_"))}
+        passed = {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
+        passed |= dict.fromkeys(("PIP_CERT", "SSL_CERT_FILE"), "/run/trusted.crt")
         settings = {"PATH": os.defpath + ":/usr/sbin:/sbin", "HOME": "/root", **passed, **self.env}
         words = [f"{key}={value}" for key, value in settings.items()]
         inside = f"cd {shlex.quote(self.workdir)} && exec {shlex.join(command)}"

@@ -27,7 +27,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dockerfile.Build]:
     folder = tmp_path_factory.mktemp("image")
-    base = pathlib.Path(os.environ.get("GTHULHU_IMAGE_BASE", "/"))
+    base = pathlib.Path(os.environ.get("GTHULHU_IMAGE_BASE") or "/")
     empty = folder / "envoy"
     (empty / "usr").mkdir(parents=True)
     defaults = dict(re.findall(r"^ARG (\w+)=(\S+)$", DOCKERFILE.read_text(), re.MULTILINE))
