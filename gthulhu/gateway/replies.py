@@ -26,10 +26,18 @@ _RETRY_AFTER = {429: "60", 503: "1"}
 
 def local_replies() -> envoy.Config:
     """Return the mapping from Envoy's own answers to the error shape, for everything but native gRPC."""
-    mappers = [_mapper(*reply) for reply in _REPLIES]
+    mappers = [_improper(), *(_mapper(*reply) for reply in _REPLIES)]
     rest = {"op": "GE", "value": {"default_value": 400, "runtime_key": "gateway.first_error"}}
     mappers.append({"filter": _for_rest(rest), "body_format_override": _shape("ERROR", _OWN_WORDS)})
     return {"mappers": mappers}
+
+
+def _improper() -> envoy.Config:
+    """Return the mapping for what is refused before there is a request, without a word: it breaks HTTP's own rules."""
+    return {
+        "filter": {"header_filter": {"header": {"name": ":path", "present_match": True, "invert_match": True}}},
+        "body_format_override": _shape("REQUEST_IMPROPER", "this is no proper HTTP request, or no method of HTTP's"),
+    }
 
 
 def _mapper(status: int, shown: int, code: str, text: str) -> envoy.Config:

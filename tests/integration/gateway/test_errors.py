@@ -164,6 +164,14 @@ async def test_a_wrong_method_is_405_with_what_is_allowed(
     assert manager.requests == []
 
 
+async def test_a_method_that_http_does_not_know_is_improper(manager: harness.Upstream, url: str) -> None:
+    answer = await harness.call(url, "BREW", "/api/v1/nodes")
+
+    assert (answer.status, answer.json["success"], answer.json["code"]) == (400, False, "REQUEST_IMPROPER")
+    assert answer.json["error"]
+    assert manager.requests == []
+
+
 async def test_an_agents_gateway_knows_only_its_own_routes(agent: harness.Upstream, agent_url: str) -> None:
     unknown = await harness.call(agent_url, "GET", "/api/v1/strategies")
     wrong = await harness.call(agent_url, "GET", "/api/v1/intents")
