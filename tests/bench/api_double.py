@@ -73,9 +73,18 @@ async def main() -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     async with server.running() as url:
         print(url, flush=True)  # noqa: T201 - to the one who started this
+        bookmarks = asyncio.create_task(_tell_now_and_then(server))
         while line := await reader.readline():
             wanted = of(**json.loads(line))
             await server.put("pods", wanted["metadata"]["uid"], wanted)
+        bookmarks.cancel()
+
+
+async def _tell_now_and_then(server: apiserver.ApiServer) -> None:
+    """Send bookmarks, as API servers do about every minute."""
+    while True:
+        await asyncio.sleep(60)
+        await server.bookmark()
 
 
 asyncio.run(main())
