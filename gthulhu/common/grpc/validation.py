@@ -24,6 +24,7 @@ PATTERNS = {
     "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$": _DNS_LABEL,
     "^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$": f"empty, or {_DNS_LABEL}",
     "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$": f"empty, or {_DNS_NAME}",
+    "^([a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?)?$": f"empty, or {_DNS_NAME.replace('253', '63')}",
     "^[a-z0-9]([-a-z0-9_.]{0,61}[a-z0-9])?$": _ROLE_NAME,
     "^([a-z0-9]([-a-z0-9_.]{0,61}[a-z0-9])?)?$": f"empty, or {_ROLE_NAME}",
     "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$": f"empty, or {_LABEL_NAME}",
