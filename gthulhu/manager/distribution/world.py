@@ -26,7 +26,7 @@ Listener = Callable[[frozenset[str]], None]
 
 EXPIRY_SECONDS = 0.5
 """How often `run` looks for strategies whose time is over: their effect ends within a second."""
-_AT_ONCE = 500
+_AT_ONCE = 250
 """So many pods are taken in before others get their turn: some 10 ms."""
 
 

@@ -8,6 +8,7 @@ costs no memory, and nothing is shown before both lists are complete.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import sys
@@ -101,6 +102,8 @@ class KubernetesInventory:
             page = await self._api.page(table.path, limit=self._page, position=position)
             for one in page.get("items") or ():
                 listing.add(one)
+            if not table.complete:
+                gc.freeze()  # as the world does: what is here to stay is gone through again and again otherwise
             about = page.get("metadata") or {}
             position = about.get("continue") or ""
             if not position:
