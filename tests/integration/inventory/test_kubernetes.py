@@ -11,13 +11,14 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kubernetes.aio.client import api_client, configuration
+from kubernetes.aio.client import api_client
 
 from gthulhu.common import clock as clocks
 from gthulhu.common.identity import pki
 from gthulhu.manager.domain import pod as pods
 from gthulhu.manager.inventory import api, base, kubernetes
 from tests.integration.inventory.apiserver import ApiServer, Fault, a_node, a_pod
+from tests.integration.inventory.clusters import connecting
 
 LIMIT = 10.0
 _SPEED = 100
@@ -34,17 +35,6 @@ class QuickClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / _SPEED)
-
-
-def connecting(url: str, *, token: str = "", ca: str | None = None) -> Callable[[], Awaitable[api_client.ApiClient]]:
-    async def connect() -> api_client.ApiClient:
-        its = configuration.Configuration(host=url)
-        its.ssl_ca_cert = ca
-        if token:
-            its.api_key["BearerToken"] = f"Bearer {token}"
-        return api_client.ApiClient(configuration=its)
-
-    return connect
 
 
 class Seen:
