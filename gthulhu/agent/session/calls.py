@@ -1,7 +1,8 @@
 """Reading and writing a call that may end at any moment.
 
-grpc.aio raises CancelledError both where our task is cancelled and where the call was ended under it; only the first
-is ours to pass on (seen under storms of connections).
+grpc.aio raises CancelledError both where our task is cancelled and where the call was ended under it (seen under storms
+of connections); and where our task is cancelled just as the call fails, it raises the failure, and the cancellation is
+lost. So whether our task was cancelled is asked of the task, whatever was raised.
 """
 
 import asyncio
@@ -30,9 +31,7 @@ async def read(call: grpc.aio.StreamStreamCall[RequestT, ResponseT]) -> Response
     """Return the next message; None where the call has ended: `status` tells how."""
     try:
         message = await call.read()
-    except grpc.aio.AioRpcError:
-        return None
-    except asyncio.CancelledError:
+    except (grpc.aio.AioRpcError, asyncio.CancelledError):
         _raise_if_ours()
         return None
     return None if message is grpc.aio.EOF else cast("ResponseT", message)
@@ -42,10 +41,9 @@ async def write(call: grpc.aio.StreamStreamCall[RequestT, ResponseT], message: R
     """Write one message. That the call has ended is no error here: whoever reads learns of it, and why."""
     try:
         await call.write(message)
-    except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-        _log.debug("not sent, the call has ended: %s", error)
-    except asyncio.CancelledError:
+    except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
         _raise_if_ours()
+        _log.debug("not sent, the call has ended: %r", error)
 
 
 def _raise_if_ours() -> None:
