@@ -16,7 +16,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let all tests here share the loop that the gateways' fixtures live in."""
     here = pathlib.Path(__file__).parent
     for item in items:
-        if here in item.path.parents and inspect.iscoroutinefunction(getattr(item, "function", None)):
+        function = getattr(item, "function", None)
+        function = getattr(getattr(function, "hypothesis", None), "inner_test", function)  # a property's own function
+        if here in item.path.parents and inspect.iscoroutinefunction(function):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
