@@ -27,6 +27,17 @@ check "buf format" buf format -d --exit-code proto
 check "buf breaking" buf breaking proto --against proto/baseline.binpb
 check "generated documentation is fresh" python scripts/docs.py --check
 check "gateway configuration is valid" python scripts/gateway.py --check
+check "what is made in deploy/ is fresh" python scripts/deploy.py --check
+check "manifests have no unknown field, and Helm likes the chart" python scripts/manifests.py
+check "hadolint" hadolint deploy/Dockerfile
+mapfile -t workflow_files < <(git ls-files -- '.github/workflows/*.yaml')
+check "workflows" check-jsonschema --builtin-schema vendor.github-workflows "${workflow_files[@]}"
+if command -v promtool >/dev/null; then
+    check "alerts" promtool check rules deploy/observability/alerts.yaml
+    check "alerts fire when they should" promtool test rules deploy/observability/alerts_test.yaml
+else
+    echo "      alerts: not checked, because promtool (Debian's package prometheus) is not here"
+fi
 mapfile -t shell_files < <(git ls-files -- '*.sh' .ci/run)
 check "shellcheck" shellcheck "${shell_files[@]}"
 

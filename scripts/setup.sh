@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Make .venv with the package, its dependencies and the development tools; when nothing has changed, do nothing.
 #
-# Everything comes from pip but two things, which are installed by apt, by root, and only where they are missing:
+# Everything comes from pip but three things, which are installed by apt, by root, and only where they are missing:
+# - promtool, which tests the alert rules, and is in no wheel: only this program of Debian's package prometheus, whose
+#   server nobody wants started; without it `make lint` says what it does not check;
 # - python3-venv, where Debian or Ubuntu have split `ensurepip` off the interpreter;
 # - with the argument `tests`, Chromium for tests/browser: no wheel has a browser, and playwright's own is downloaded
 #   from a server of its makers. Without it those tests are skipped.
@@ -47,4 +49,15 @@ if [[ ! -x .venv/bin/pip ]]; then
 fi
 echo "setup: installing into .venv (a few minutes the first time)"
 .venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+if ! command -v promtool >/dev/null && [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    echo "setup: installing promtool from the package prometheus"
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    chmod 0755 "$scratch"
+    if apt-get update -qq && (cd "$scratch" && apt-get download -qq prometheus && dpkg-deb --extract prometheus_*.deb .); then
+        install "$scratch/usr/bin/promtool" /usr/local/bin/promtool
+    else
+        echo "setup: no promtool: the alert rules will not be tested" >&2
+    fi
+fi
 echo "$wanted" >"$stamp"
