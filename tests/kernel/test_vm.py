@@ -15,7 +15,7 @@ NEEDS = {
     "dpkg-deb": "dpkg, on a Debian machine",
 }
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.long]  # minutes: `make test-kernel`
 
 
 def unavailable() -> str:
