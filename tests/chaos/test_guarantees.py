@@ -1,12 +1,10 @@
 """What is guaranteed holds whatever befalls managers, agents, store, network and clocks.
 
-The faults are drawn anew each time; a test that fails names the seed, and GTHULHU_CHAOS_SEED tells the same story again.
+The faults are drawn anew each time; a test that fails names the seed, and with GTHULHU_CHAOS_SEED the same is drawn.
 """
 
 import os
-import pathlib
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -28,7 +26,7 @@ pytestmark = [
     scope="module",
     params=[SHORT, *(pytest.param(LONG, marks=pytest.mark.long, id=f"long-{number}") for number in range(3))],
 )
-def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[story.Outcome]:
+def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> story.Outcome:
     program = mongod.binary()
     assert program is not None
     seed = int(os.environ.get("GTHULHU_CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
@@ -38,7 +36,7 @@ def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         f"seed {seed}: {len(outcome.faults)} faults, {outcome.changes} changes, {len(outcome.events)} events: "
         f"{', '.join(outcome.faults)}"
     )
-    yield outcome
+    return outcome
 
 
 def test_both_ends_wrote_down_what_they_did(outcome: story.Outcome) -> None:

@@ -84,7 +84,7 @@ def test_what_is_wrong_is_found(guarantee: Callable[[validator.History], list[st
 
 
 def test_a_second_delta_on_its_way_is_found() -> None:
-    events = [sent("d4"), sent("d5", session="other"), sent("d6")]
+    events = [sent("d4", session="s3"), sent("d5", session="s4"), sent("d6", session="s3")]
     assert len(validator.one_in_flight([*GOOD, *events])) == 1
 
 

@@ -1,9 +1,10 @@
 """Agents in a process of their own: `python -m tests.fleet.process [NETNS]` reads orders from stdin.
 
-Each is a line with a JSON object. The first is {"targets", "agents": [{"node", "folder", "token"}], "record": path or null}. Then
-{"expect": mark, "count": n} is answered, once so many agents hold an intent with that mark (its executionTime), by
-{"mark", "last": monotonic seconds}; {"sampling": true} starts samples; {"stuck": [nodes]} stops those reading;
-{"tell": n} by {"tell": n, "connected", "received", "sent", "answered", "held": …}.
+Each is a line with a JSON object. The first is
+{"targets", "agents": [{"node", "folder", "token"}], "record": path or null}. Then {"expect": mark, "count": n} is
+answered, once so many agents hold an intent with that mark (its executionTime), by {"mark", "last": monotonic seconds};
+{"sampling": true} starts samples; {"stuck": [nodes]} stops those reading, {"freed": [nodes]} has them read on;
+{"tell": n} is answered by {"tell": n, "connected", "received", "sent", "answered", "held": …}.
 """
 
 import asyncio
