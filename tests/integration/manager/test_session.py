@@ -71,7 +71,7 @@ async def test_resuming_sends_nothing_when_nothing_has_changed_and_else_only_wha
         await until(lambda: len(agent.held) == 2)
     agent.deltas.clear()
     async with agent.connected():
-        await until(lambda: len(manager.parts.sessions) == 1 and not manager.parts.sessions.behind)
+        await until(lambda: len(manager.parts.sessions) == 1 and not len(manager.parts.sessions.convergence))
         assert agent.deltas == []
     installation.set_pods("web-1", "web-2", "web-3")
     async with agent.connected():
@@ -94,7 +94,7 @@ async def test_resuming_with_another_manager_of_the_same_store_sends_nothing_eit
         again = installation.agent(second)
         again.held, again.revisions = agent.held, agent.revisions
         async with again.connected():
-            await until(lambda: len(second.parts.sessions) == 1 and not second.parts.sessions.behind)
+            await until(lambda: len(second.parts.sessions) == 1 and not len(second.parts.sessions.convergence))
             assert again.deltas == []
 
 
@@ -151,7 +151,7 @@ async def test_a_rejected_intent_is_not_sent_again_until_it_changes(
         await until(lambda: agent.names == {"web-2", "web-3"})
         assert [one.pod_name for part in agent.deltas[-1] for one in part.set] == ["web-3"]
     async with agent.connected():
-        await until(lambda: len(manager.parts.sessions) == 1 and not manager.parts.sessions.behind)
+        await until(lambda: len(manager.parts.sessions) == 1 and not len(manager.parts.sessions.convergence))
         await put_strategy(store, priority=4)
         await until(lambda: agent.names == {"web-1", "web-2", "web-3"})
 
@@ -358,7 +358,7 @@ async def test_a_change_waits_for_the_burst_to_end(installation: Installation) -
         installation.set_pods("web-1")
         agent = installation.agent(manager)
         async with agent.connected():
-            await until(lambda: len(manager.parts.sessions) == 1 and not manager.parts.sessions.behind)
+            await until(lambda: len(manager.parts.sessions) == 1 and not len(manager.parts.sessions.convergence))
             for priority in range(5):
                 await put_strategy(manager.parts.store, priority=priority)
             await until(lambda: [one.priority for one in agent.held.values()] == [4])
