@@ -1,9 +1,12 @@
 """A real manager and a real agent, each behind its own gateway, and those who may call them."""
 
+import asyncio
 import contextlib
 import dataclasses
 import datetime
+import os
 import pathlib
+import sys
 from collections.abc import AsyncIterator, Iterable
 
 import pydantic
@@ -111,6 +114,25 @@ async def running(folder: pathlib.Path, *, agent_port: int) -> AsyncIterator[Ins
             await made.add_user(f"but-{key}", permissions.KEYS - {key})
         await agents.until(lambda: node.agent.parts.presence.connected)
         yield made
+
+
+@contextlib.asynccontextmanager
+async def manager_process(installation: managers.Installation, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a manager as a process of its own."""
+    environment = {
+        "GTHULHU_MANAGER_SERVER__GRPC_ADDRESS": f"127.0.0.1:{port}",
+        "GTHULHU_MANAGER_SERVER__METRICS_ADDRESS": "",
+        "GTHULHU_MANAGER_INVENTORY__FILE": str(installation.inventory),
+        "GTHULHU_MANAGER_ACCOUNT__ADMIN_PASSWORD": ADMIN_PASSWORD,
+    }
+    command = [sys.executable, "-m", "gthulhu", "manager", "-d", str(installation.folder)]
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ | environment)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
 @contextlib.asynccontextmanager

@@ -2,13 +2,9 @@
 
 import asyncio
 import collections
-import contextlib
 import itertools
-import os
 import pathlib
 import signal
-import sys
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,25 +12,6 @@ from tests.integration.gateway import harness, installed
 from tests.integration.manager import rig
 
 _STRATEGY = {"labelSelectors": [{"key": "app", "value": "web"}]}
-
-
-@contextlib.asynccontextmanager
-async def manager(installation: rig.Installation, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a manager as a process of its own."""
-    environment = {
-        "GTHULHU_MANAGER_SERVER__GRPC_ADDRESS": f"127.0.0.1:{port}",
-        "GTHULHU_MANAGER_SERVER__METRICS_ADDRESS": "",
-        "GTHULHU_MANAGER_INVENTORY__FILE": str(installation.inventory),
-        "GTHULHU_MANAGER_ACCOUNT__ADMIN_PASSWORD": installed.ADMIN_PASSWORD,
-    }
-    command = [sys.executable, "-m", "gthulhu", "manager", "-d", str(installation.folder)]
-    process = await asyncio.create_subprocess_exec(*command, env=os.environ | environment)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 class Client:
@@ -72,7 +49,7 @@ async def test_a_restart_of_the_manager_is_503_for_a_moment(
     upstream = f"127.0.0.1:{unused_tcp_port}"
     async with (
         installed.gateway("manager", tmp_path / "g", upstream, certificates=tmp_path / "pki") as url,
-        manager(installation, unused_tcp_port) as process,
+        installed.manager_process(installation, unused_tcp_port) as process,
     ):
         token = await _log_in(url)
         clients = [Client(url, token, name) for name in ("a", "b", "c")]
@@ -82,7 +59,7 @@ async def test_a_restart_of_the_manager_is_503_for_a_moment(
             process.send_signal(number)
             await _until(clients, 503)
             await process.wait()
-            async with manager(installation, unused_tcp_port):
+            async with installed.manager_process(installation, unused_tcp_port):
                 await _until(clients, 200)
                 for task in tasks:
                     task.cancel()
