@@ -80,6 +80,7 @@ def spent(before: Mapping[str, collector.PodUsage], after: Mapping[str, collecto
     return other.total - one.total
 
 
+@pytest.mark.long  # on a machine that does nothing else
 def test_bpf_and_proc_agree_on_switches_and_times(node: machine.Node, co_re: collector_co_re.CoReCollector) -> None:
     pod, rival = machine.Pod(node=node), machine.Pod(node=node)
     rival.start()
@@ -94,7 +95,7 @@ def test_bpf_and_proc_agree_on_switches_and_times(node: machine.Node, co_re: col
     assert abs(counted.voluntary_switches - accounted.voluntary_switches) <= 1
     assert abs(counted.involuntary_switches - accounted.involuntary_switches) <= 1
     assert counted.run_ns == pytest.approx(accounted.run_ns, rel=0.03, abs=5_000_000)
-    assert counted.wait_ns == pytest.approx(accounted.wait_ns, rel=0.10, abs=5_000_000)
+    assert counted.wait_ns == pytest.approx(accounted.wait_ns, rel=0.03, abs=1_000_000)
     (usage,) = after[0].values()
     assert sum(usage.latency) >= 300
     of_process = usage.processes[its[0].processes[0].key]
