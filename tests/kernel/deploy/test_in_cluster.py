@@ -25,7 +25,7 @@ from tests.kernel.agent import conftest as machine
 from tests.kernel.deploy import cluster as clusters
 from tests.kernel.deploy import container
 
-pytestmark = [pytest.mark.kernel, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kernel, pytest.mark.long, pytest.mark.timeout(180)]
 
 ROOT = pathlib.Path(__file__).parents[3]
 NAMESPACE = "gthulhu-system"
