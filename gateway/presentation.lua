@@ -12,7 +12,7 @@ local QUOTE = byte('"')
 -- What a gRPC status means over HTTP, for errors that come without a finished answer: those of Envoy itself, and of
 -- gRPC's own machinery in the manager. { HTTP status, code }
 local STATUS = {
-  ["1"] = { "503", "CANCELLED" },
+  ["1"] = { "503", "UNAVAILABLE" }, -- a manager that stops ends its calls so
   ["3"] = { "400", "INVALID_ARGUMENT" },
   ["4"] = { "504", "DEADLINE_EXCEEDED" },
   ["5"] = { "404", "NOT_FOUND" },

@@ -89,6 +89,17 @@ async def test_a_bare_grpc_status_gets_the_shape_too(manager: harness.Upstream, 
     assert answer.json == {"success": False, "error": '50 % "done"\n', "code": "FAILED_PRECONDITION"}
 
 
+async def test_a_call_that_the_manager_gave_up_can_be_tried_again(manager: harness.Upstream, url: str) -> None:
+    async def abort(_request: object, context: grpc.aio.ServicerContext) -> None:
+        await context.abort(grpc.StatusCode.CANCELLED, "")
+
+    manager.answer("GetStrategy", abort)
+
+    answer = await harness.call(url, "GET", "/api/v1/strategies/s1")
+
+    assert (answer.status, answer.json["code"], answer.headers["retry-after"]) == (503, "UNAVAILABLE", "1")
+
+
 async def test_malformed_json_is_refused_at_the_gateway(manager: harness.Upstream, url: str) -> None:
     answer = await harness.call(url, "POST", "/api/v1/auth/login", body=b'{"username": "a"')
 
