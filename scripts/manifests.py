@@ -96,7 +96,7 @@ def plain() -> Iterator[tuple[pathlib.Path, tuple[Object, ...]]]:
 
 def everything(folder: pathlib.Path) -> dict[str, tuple[Object, ...]]:
     """Return the objects of every way to deploy, by its name."""
-    found = {"base": base()}
+    found = {"base": base(), "remove": kustomized(DEPLOY / "kubernetes" / "remove")}
     for overlay in sorted((DEPLOY / "kubernetes" / "overlays").iterdir()):
         found[f"overlay {overlay.name}"] = kustomized(overlay)
     for name in COMBINATIONS:

@@ -58,10 +58,14 @@ class Container:
     account: pathlib.Path | None = None
     """The folder of the service account, if the pod mounts it."""
 
+    name: str = ""
+    """The container's, where the pod has several."""
+
     @property
     def spec(self) -> Object:
         """The container's spec."""
-        (found,) = self.pod["containers"]
+        all_of_them = [*self.pod.get("initContainers", ()), *self.pod["containers"]]
+        (found,) = [one for one in all_of_them if self.name in ("", one["name"])]
         return dict(found)
 
     def environment(self) -> dict[str, str]:
@@ -119,7 +123,7 @@ class Container:
             *("unshare", "--mount", "--propagation", "private", "bash", "-c", _START, "bash"),
             *self.identity(),
             *("env", "-i", *environment),
-            *(command or ("gthulhu", *self.spec["args"])),
+            *(command or (*self.spec.get("command", ["gthulhu"]), *self.spec["args"])),
             env={
                 **os.environ,
                 "SCRATCH": str(self.scratch),

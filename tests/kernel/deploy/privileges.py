@@ -7,7 +7,7 @@ from collections.abc import Collection
 STOCK = frozenset({"sys_nice"})
 BPF = STOCK | {"bpf", "perfmon"}
 PROCESS_EVENTS = STOCK | {"net_admin"}
-SCHED_EXT = STOCK | {"bpf", "perfmon", "net_admin"}
+SCHED_EXT = STOCK | {"bpf", "perfmon"}
 """By mode; the manifests have the same (tests/unit/deploy/test_policy.py)."""
 
 _SETPRIV = ("/usr/bin/setpriv", "--inh-caps=-all", "--no-new-privs")

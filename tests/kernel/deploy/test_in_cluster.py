@@ -16,6 +16,11 @@ import pytest
 import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gthulhu.agent import config as configs
+from gthulhu.agent.discovery import node as discovering
+from gthulhu.agent.domain import decision as decisions
+from gthulhu.agent.enforcement import base, probe
+from gthulhu.common import clock as clocks
 from gthulhu.common.grpc import channel
 from gthulhu.common.identity import tls
 from gthulhu.v1 import auth_pb2, auth_pb2_grpc, strategy_pb2, strategy_pb2_grpc
@@ -25,7 +30,7 @@ from tests.kernel.agent import conftest as machine
 from tests.kernel.deploy import cluster as clusters
 from tests.kernel.deploy import container
 
-pytestmark = [pytest.mark.kernel, pytest.mark.long, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(180)]
 
 ROOT = pathlib.Path(__file__).parents[3]
 NAMESPACE = "gthulhu-system"
@@ -203,6 +208,53 @@ async def test_an_agent_enrols_and_enforces_a_decision_with_its_capabilities_and
         await until(lambda: holds(lambda: pod.weight() == 1024))
     assert {path.name for path in (state / "agent" / "pki").iterdir()} >= {"agent.crt", "agent.key", "node.token"}
     assert "Traceback" not in (agent.scratch / "log").read_text()
+
+
+async def test_a_node_is_put_back_and_nothing_is_left_on_it(node: machine.Node, tmp_path: pathlib.Path) -> None:
+    pod = machine.Pod(node=node)
+    pod.start(THREADS)
+    state = tmp_path / "host-state"
+    left_behind(pod, state=state / "agent")
+    assert pod.weight() == HEAVIER
+    removing = container.Container(
+        pod=objects("remove")["DaemonSet", "gthulhu-remove"]["spec"]["template"]["spec"],
+        volumes={"cgroup": pathlib.Path("/sys/fs/cgroup"), "state": state},
+        scratch=tmp_path / "restore",
+        overrides={"GTHULHU_AGENT_NODE__KUBEPODS": f'["{node.kubepods}"]'},
+        name="restore",
+    )
+    assert "1 pods put back" in await removing.output()
+    assert pod.weight() == 1024
+    async with dataclasses.replace(removing, scratch=tmp_path / "forget", name="forget").running() as process:
+        assert process.stdout
+        assert (await process.stdout.readline()).startswith(b"nothing of Gthulhu is left")
+    assert list(state.iterdir()) == []
+
+
+def left_behind(pod: machine.Pod, *, state: pathlib.Path) -> None:
+    """Enforce on a pod, and go without a word, as an agent does that is killed."""
+    state.mkdir(parents=True)
+    config = configs.AgentConfig(
+        state_dir=state, node=configs.Node(kubepods=(pod.node.kubepods,), process_events="none")
+    )
+    found = discovering.from_config(config).pod(pod.uid)
+    assert found is not None
+    decided = {
+        one.key: decisions.Decision(
+            process=one.key,
+            pod_uid=pod.uid,
+            container_id=one.container_id,
+            intent_id="i",
+            strategy_id="s",
+            priority=3,
+            execution_time_ns=0,
+            threads=one.threads,
+        )
+        for one in found.processes
+    }
+    enforcer = probe.choose_enforcer(config, clock=clocks.SystemClock())
+    enforcer.apply([base.PodTarget(pod=found, decisions=decided)])
+    enforcer.close()
 
 
 async def test_a_manager_is_alive_before_it_can_serve(installation: Installation) -> None:

@@ -12,11 +12,13 @@ from tests.kernel.deploy import privileges
 
 Everything = dict[str, tuple[Object, ...]]
 
-AGENT = "gthulhu-agent"
+AGENTS = {"gthulhu-agent", "gthulhu-remove"}
+"""What works on the host: agents, and what cleans up after them."""
 WRITABLE = {"/sys/fs/cgroup", "/var/lib/gthulhu"}
 BPFFS = "/sys/fs/bpf"
 CAPABILITIES = {
     "base": privileges.STOCK,
+    "remove": privileges.STOCK,
     "components bpf": privileges.BPF,
     "components process-events": privileges.PROCESS_EVENTS,
     "components sched-ext": privileges.SCHED_EXT,
@@ -25,7 +27,7 @@ CAPABILITIES = {
 
 
 def agents(objects: tuple[Object, ...]) -> list[Object]:
-    return [pod for name, pod in manifests.pods(objects) if name == AGENT]
+    return [pod for name, pod in manifests.pods(objects) if name in AGENTS]
 
 
 def test_a_field_that_kubernetes_does_not_know_is_told(everything: Everything) -> None:
@@ -51,7 +53,7 @@ def test_only_agents_leave_the_restricted_profile(everything: Everything) -> Non
     for name, objects in everything.items():
         for owner, pod in manifests.pods(objects):
             assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, (name, owner)
-            if owner == AGENT:
+            if owner in AGENTS:
                 continue
             assert pod["securityContext"]["runAsNonRoot"] is True, (name, owner)
             assert pod["securityContext"]["runAsUser"] > 0, (name, owner)
@@ -63,9 +65,8 @@ def test_only_agents_leave_the_restricted_profile(everything: Everything) -> Non
 def test_agents_have_the_capabilities_of_their_mode_and_no_others(everything: Everything) -> None:
     for name, wanted in CAPABILITIES.items():
         (pod,) = agents(everything[name])
-        (container,) = pod["containers"]
-        added = {one.lower() for one in container["securityContext"]["capabilities"]["add"]}
-        assert added == wanted, name
+        contexts = [one["securityContext"]["capabilities"] for one in manifests.containers(pod)]
+        assert {name.lower() for context in contexts for name in context.get("add", ())} == wanted, name
 
 
 def test_agents_write_to_two_folders_of_the_host_and_to_bpffs_where_links_are_pinned(everything: Everything) -> None:

@@ -28,6 +28,6 @@ app.kubernetes.io/component: {{ . }}
 {{- define "gthulhu.capabilities" -}}
 {{- $wanted := list "SYS_NICE" }}
 {{- if or .bpf .schedExt }}{{ $wanted = concat $wanted (list "BPF" "PERFMON") }}{{ end }}
-{{- if or .schedExt .processEvents }}{{ $wanted = append $wanted "NET_ADMIN" }}{{ end }}
+{{- if .processEvents }}{{ $wanted = append $wanted "NET_ADMIN" }}{{ end }}
 {{- toJson $wanted }}
 {{- end }}
