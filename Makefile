@@ -17,10 +17,10 @@ demo: setup ## Show the whole path at work on two real processes, then clean up
 up: setup ## Run manager, agent and gateway in the foreground (ARGS="--nodes 3" simulates more agents)
 	@$(BIN)/gthulhu up --state-dir "$(STATE)" $(ARGS)
 
-setup-tests: ## Make .venv, and install Chromium where it can
+setup-tests: ## Make .venv with a real mongod for tests, and install Chromium where it can
 	@scripts/setup.sh tests
 
-test: setup-tests ## Run all tests; what was skipped, and why, is listed at the end
+test: setup-tests bpf ## Run all tests; what was skipped, and why, is listed at the end
 	@$(BIN)/pytest -m "not long"
 
 lint: setup ## Run every check of code, schema, configuration and documentation
@@ -56,10 +56,10 @@ bench-kernel: setup ## Compare schedulers in a virtual machine (ratios only); wr
 fuzz: setup ## Send all hostile inputs, and try properties with thousands of examples (GTHULHU_FUZZ_SEED=n for others)
 	@HYPOTHESIS_PROFILE=fuzz GTHULHU_FUZZ=full $(BIN)/pytest -m "hypothesis or fuzz" --timeout 1800
 
-chaos: setup ## Run the tests that kill parts of the running system over and over
+chaos: setup-tests ## Run the tests that kill parts of the running system over and over
 	@$(BIN)/pytest -m long -k chaos --timeout 1800
 
-test-kernel: setup ## Run the tests that need root and this machine's kernel
+test-kernel: setup-tests bpf ## Run the tests that need root and this machine's kernel
 	@$(BIN)/pytest -m kernel
 
 clean: ## Remove what was built, but not .venv

