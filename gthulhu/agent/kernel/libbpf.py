@@ -58,7 +58,7 @@ Key = TypeVar("Key", bound="ctypes._SimpleCData[Any] | ctypes.Structure")  # noq
 Value = TypeVar("Value", bound="ctypes._SimpleCData[Any] | ctypes.Structure | ctypes.Array[Any]")  # noqa: SLF001
 
 
-class BpfError(errors.DomainError):
+class BpfError(errors.PreconditionError):
     """The kernel or libbpf refused something; the message holds their words."""
 
     def __init__(self, what: str, number: int) -> None:
