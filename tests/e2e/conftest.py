@@ -36,6 +36,8 @@ class Installation:
     parts: dict[str, processes.Child]
     tree: cgroups.PodTree
     pods: tuple[workload.DemoPod, ...]
+    untouched: list[int]
+    """The pods' CPU weights before any strategy."""
     token: str = ""
 
     def request(
@@ -124,7 +126,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         plan = _plan(state, tree, pods)
         children = stack.enter_context(processes.Children(logs=state / "logs"))
         system.prepare(plan)
-        running = Installation(plan=plan, children=children, parts={}, tree=tree, pods=pods)
+        untouched = [tree.weight(pod.uid) for pod in pods]
+        running = Installation(plan=plan, children=children, parts={}, tree=tree, pods=pods, untouched=untouched)
         for part in ("manager", "agent", "gateway"):
             running.start(part)
         running.wait(rest.Api(plan.url).healthy, "the manager was not healthy")

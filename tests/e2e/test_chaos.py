@@ -13,7 +13,7 @@ ROUNDS = 25
 @pytest.mark.timeout(900)
 def test_whatever_is_killed_the_kernel_ends_up_with_what_is_wanted(installation: Installation) -> None:
     choose = random.Random(20)  # noqa: S311 - a fixed seed: the same story each time
-    original = installation.weights()
+    original = installation.untouched
     strategy = ""
     for number in range(ROUNDS):
         if strategy:

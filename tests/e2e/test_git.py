@@ -26,8 +26,8 @@ BATCH = WEB.replace("web-first", "batch-last").replace("value: web", "value: bat
 
 
 @pytest.fixture(autouse=True)
-def git(folder: pathlib.Path, gthulhu: Command) -> Iterator[pathlib.Path]:
-    """Return a folder of two strategies; nothing is left in the manager after a test."""
+def git(folder: pathlib.Path, gthulhu: Command, installation: Installation) -> Iterator[pathlib.Path]:
+    """Return a folder of two strategies; nothing is left in the manager and in the kernel after a test."""
     git = folder / "git"
     git.mkdir()
     (git / "web.yaml").write_text(WEB)
@@ -36,6 +36,7 @@ def git(folder: pathlib.Path, gthulhu: Command) -> Iterator[pathlib.Path]:
     shutil.rmtree(git)
     names = [one["name"] for one in json.loads(gthulhu("get", "strategies", "-o", "json").stdout)]
     assert not names or gthulhu("delete", *names).returncode == 0
+    installation.wait(lambda: installation.weights() == installation.untouched, "a strategy's effect stayed")
 
 
 def test_a_folder_is_made_true_and_a_second_time_changes_nothing(gthulhu: Command, git: pathlib.Path) -> None:
@@ -79,7 +80,7 @@ def test_what_is_there_can_be_written_to_files_and_applied_again(gthulhu: Comman
 
 
 def test_single_strategies_are_changed_suspended_and_resumed(gthulhu: Command, installation: Installation) -> None:
-    before = installation.weights()
+    before = installation.untouched
     gthulhu("apply", "-f", "git")
     installation.wait(lambda: installation.weights()[0] > before[0], "the strategy was not in force")
     assert "selects no pods" in gthulhu("update", "web-first", "-l", "app=web", "-l", "none").stdout

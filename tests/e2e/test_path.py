@@ -79,7 +79,7 @@ class TestAStrategyReachesTheKernel:
     """Seen in the pods' cgroups."""
 
     def test_and_leaves_it_again(self, installation: Installation) -> None:
-        before = installation.weights()
+        before = installation.untouched
         status, created = installation.request("POST", "/api/v1/strategies", STRATEGY | {"name": "there-and-back"})
         assert status == 200
         assert created["data"]["matchedPods"] == 1
@@ -110,7 +110,7 @@ class TestPartsThatAreKilled:
     @pytest.fixture
     def strategy(self, installation: Installation) -> Iterator[str]:
         """Return a strategy that is in force."""
-        before = installation.weights()
+        before = installation.untouched
         _, created = installation.request("POST", "/api/v1/strategies", STRATEGY | {"name": "stays"})
         identifier = created["data"]["id"]
         installation.wait(

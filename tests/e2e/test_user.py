@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def test_strategies_are_applied_shown_and_deleted(gthulhu: Command, installation: Installation) -> None:
-    before = installation.weights()
+    before = installation.untouched
     preview = gthulhu("preview", "-f", "strategies.yaml").stdout
     assert f"web-first would select 1 pod\n  {NODE}  demo/web\n" in preview
     assert "nothing-yet would select no pods" in preview
