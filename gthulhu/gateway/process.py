@@ -17,6 +17,7 @@ from gthulhu.common import assets
 from gthulhu.gateway import admin, certificates, openapi, options, render
 
 _READY_SECONDS = 15.0
+_ADMIN_SOCKET = "admin.sock"
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _FLUSH_MS = "1000"  # the access log is read by people who wait; Envoy's default is 10 s
@@ -44,7 +45,7 @@ class Gateway:
             concurrency: Worker threads.
         """
         self._folder = folder.absolute()
-        self._settings = settings if settings.admin else dataclasses.replace(settings, admin="unix:admin.sock")
+        self._settings = settings if settings.admin else dataclasses.replace(settings, admin=f"unix:{_ADMIN_SOCKET}")
         self._concurrency = concurrency
         self._process: asyncio.subprocess.Process | None = None
         self.address = ("", 0)
@@ -79,8 +80,9 @@ class Gateway:
         error: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
-        """Stop it."""
+        """Stop it, and remove the socket that Envoy leaves behind."""
         await self._stop()
+        (self._folder / _ADMIN_SOCKET).unlink(missing_ok=True)
 
     async def wait(self) -> None:
         """Return never, unless it ends by itself.

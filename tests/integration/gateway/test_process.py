@@ -46,6 +46,7 @@ async def test_its_folder_may_be_deep(tmp_path: pathlib.Path) -> None:
 async def test_its_admin_socket_is_for_its_owner_only(tmp_path: pathlib.Path) -> None:
     async with process.Gateway(settings(), folder=tmp_path):
         assert (tmp_path / "admin.sock").stat().st_mode & 0o777 == 0o600
+    assert not (tmp_path / "admin.sock").exists(), "nothing is left behind"
 
 
 async def test_a_configuration_that_envoy_refuses_is_an_error(tmp_path: pathlib.Path) -> None:
